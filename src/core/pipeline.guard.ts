@@ -1,0 +1,108 @@
+import { Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
+import { Clock } from './clock.js';
+import { Pipeline, refused, type JudgedCall, type Verdict } from './pipeline.js';
+import { RequestContext, type Transport } from './request-context.js';
+import { policyOf } from './route-policy.js';
+import { SecurityEvents } from './security-events.js';
+import { ZeroTrustError } from './zero-trust-error.js';
+
+const TRANSPORTS: ReadonlySet<string> = new Set<Transport>(['http', 'rpc', 'ws', 'graphql']);
+
+/** Message handlers have no middleware that opens a context: the guard opens one, the interceptor keeps it. */
+const messageContexts = new WeakMap<object, RequestContext>();
+
+/** The context that the guard opened for a message, by the arguments of its handler. */
+export function messageContextOf(execution: ExecutionContext): RequestContext | undefined {
+  return messageContexts.get(execution.getArgs());
+}
+
+/**
+ * The policy enforcement point (NIST SP 800-207): the only guard of the kit, on every handler of every
+ * transport. It fetches the policy, asks the pipeline, publishes a refusal, and throws.
+ * Whatever is unknown, unreadable or thrown on the way is a refusal.
+ */
+@Injectable()
+export class PipelineGuard implements CanActivate {
+  constructor(
+    private readonly pipeline: Pipeline,
+    private readonly events: SecurityEvents,
+    private readonly clock: Clock,
+  ) {}
+
+  canActivate(execution: ExecutionContext): boolean | Promise<boolean> {
+    const context = this.#contextOf(execution);
+    const verdict = this.#judge(execution, context);
+    if (verdict instanceof Promise) {
+      return verdict.then(
+        (settled) => (settled.passed ? true : this.#refuse(settled, context)),
+        (thrown: unknown) => this.#refuse(refusalOf(thrown), context),
+      );
+    }
+    return verdict.passed ? true : this.#refuse(verdict, context);
+  }
+
+  #judge(execution: ExecutionContext, context: RequestContext): Verdict | Promise<Verdict> {
+    try {
+      if (!TRANSPORTS.has(execution.getType())) {
+        const detail = 'the transport is unknown';
+        return refused(detail, new ZeroTrustError('permission-denied', { detail }));
+      }
+      const handler = execution.getHandler();
+      const controller = execution.getClass();
+      context.handler = `${controller.name}.${handler.name}`;
+      const call: JudgedCall = { execution, context, policy: policyOf(handler), handler, controller };
+      return this.pipeline.judge(call);
+    } catch (thrown) {
+      return refusalOf(thrown);
+    }
+  }
+
+  async #refuse(verdict: Exclude<Verdict, { passed: true }>, context: RequestContext): Promise<never> {
+    const { error, reason } = verdict;
+    const publish = (): Promise<void> =>
+      this.events.publish({
+        action:
+          error.status === 401
+            ? 'authentication.refused'
+            : error.status === 429
+              ? 'throttle.refused'
+              : 'access.refused',
+        outcome: 'failure',
+        delivery: 'detached',
+        reason,
+        detail: { code: error.code },
+      });
+    try {
+      await (RequestContext.current() === context ? publish() : RequestContext.run(context, publish));
+    } catch (cause) {
+      // The refusal could not be recorded. It stays a refusal, and says that a check could not be made.
+      throw new ZeroTrustError('temporarily-unavailable', {
+        detail: 'a refusal could not be recorded',
+        cause,
+      });
+    }
+    throw error;
+  }
+
+  #contextOf(execution: ExecutionContext): RequestContext {
+    const ambient = RequestContext.current();
+    const type = execution.getType<string>();
+    if (ambient && (type === 'http' || type === 'graphql')) return ambient;
+    const context = new RequestContext({
+      transport: TRANSPORTS.has(type) ? (type as Transport) : 'rpc',
+      receivedAtMs: this.clock.nowMs(),
+    });
+    messageContexts.set(execution.getArgs(), context);
+    return context;
+  }
+}
+
+function refusalOf(thrown: unknown): Exclude<Verdict, { passed: true }> {
+  if (thrown instanceof ZeroTrustError) return { passed: false, reason: thrown.detail, error: thrown };
+  const detail = 'a check could not be made';
+  return {
+    passed: false,
+    reason: detail,
+    error: new ZeroTrustError('temporarily-unavailable', { detail, cause: thrown }),
+  };
+}

@@ -1,0 +1,26 @@
+import { Global, Module } from '@nestjs/common';
+import { APP_GUARD, DiscoveryModule } from '@nestjs/core';
+import { Clock, SystemClock } from './clock.js';
+import { MessageContextInterceptor } from './message-context.interceptor.js';
+import { Pipeline } from './pipeline.js';
+import { PipelineGuard } from './pipeline.guard.js';
+import { SecurityEvents } from './security-events.js';
+
+/**
+ * The ground floor as a Nest module, and the only `APP_GUARD` of the kit: global guards run in the order in
+ * which their modules were imported, so there must be no second one.
+ */
+@Global()
+@Module({
+  imports: [DiscoveryModule],
+  providers: [
+    { provide: Clock, useClass: SystemClock },
+    SecurityEvents,
+    Pipeline,
+    PipelineGuard,
+    MessageContextInterceptor,
+    { provide: APP_GUARD, useExisting: PipelineGuard },
+  ],
+  exports: [Clock, SecurityEvents, Pipeline, PipelineGuard, MessageContextInterceptor, DiscoveryModule],
+})
+export class PipelineModule {}

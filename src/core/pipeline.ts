@@ -1,0 +1,139 @@
+import { Injectable, type ExecutionContext, type OnApplicationBootstrap } from '@nestjs/common';
+import type { Authenticator } from './authenticator.js';
+import type { RequestContext } from './request-context.js';
+import type { RoutePolicy } from './route-policy.js';
+import { BootError, ZeroTrustError } from './zero-trust-error.js';
+
+/**
+ * THE order in which a request is judged, on every transport. Nothing else decides it: neither the order of
+ * module imports nor how often a module is imported. (Headers, CORS, body limit and the coarse limit per source
+ * come before it, as middleware, because they must also see what never reaches a handler.)
+ */
+export const PIPELINE = [
+  'throttle-route', // how often may this source call this route? before anything costs
+  'authenticate', // proof → principal, written into the request context once
+  'throttle-principal', // how often may this principal call this route?
+  'segment', // may the caller's zone speak to this zone?
+  'authorize', // decide(principal, policy, grants) → granted | refused(reason)
+] as const;
+
+export type StageName = (typeof PIPELINE)[number];
+
+/** The stages without which nothing may be served. */
+const REQUIRED: readonly StageName[] = ['authenticate', 'authorize'];
+
+/** One call, as every stage sees it. */
+export interface JudgedCall {
+  readonly execution: ExecutionContext;
+  readonly context: RequestContext;
+  readonly policy: RoutePolicy;
+  /** The handler function and its class, as registered with Nest. */
+  readonly handler: object;
+  readonly controller: object;
+}
+
+/** A decision is a value, two-valued: it lets the call pass, or it refuses with both voices. */
+export type Verdict =
+  | { readonly passed: true }
+  | { readonly passed: false; readonly reason: string; readonly error: ZeroTrustError };
+
+export const PASSED: Verdict = Object.freeze({ passed: true });
+
+/** Refuses: `error` is for the caller, `reason` (a fixed phrase) for log and audit. */
+export function refused(reason: string, error: ZeroTrustError): Verdict {
+  return { passed: false, reason, error };
+}
+
+export interface Stage {
+  readonly name: Exclude<StageName, 'authenticate'>;
+  /** Judges one call. Answers without a promise where it can: most allowed calls should cost no turn of the loop. */
+  judge(call: JudgedCall): Verdict | Promise<Verdict>;
+}
+
+/** Where modules register their stage. Registering the same stage twice is a fault of the application. */
+@Injectable()
+export class Pipeline implements OnApplicationBootstrap {
+  readonly #stages = new Map<StageName, Stage['judge']>();
+  readonly #faults: string[] = [];
+  #order: readonly { name: StageName; judge: Stage['judge'] }[] = [];
+
+  register(stage: Stage): void {
+    this.#add(stage.name, (call) => stage.judge(call));
+  }
+
+  /** Says who proves identity. @see Authenticator */
+  useAuthenticator(authenticator: Authenticator): void {
+    this.#add('authenticate', (call) => authenticate(authenticator, call));
+  }
+
+  /** Judges a call stage by stage, in the order of `PIPELINE`. The first refusal is the verdict. */
+  judge(call: JudgedCall): Verdict | Promise<Verdict> {
+    for (const name of REQUIRED) {
+      if (!this.#stages.has(name)) {
+        const detail = `the pipeline has no "${name}" stage`;
+        return refused(detail, new ZeroTrustError('internal-error', { detail }));
+      }
+    }
+    return this.#judgeFrom(0, call);
+  }
+
+  onApplicationBootstrap(): void {
+    const missing = REQUIRED.filter((name) => !this.#stages.has(name)).map((name) =>
+      name === 'authenticate'
+        ? 'no authenticator: import SessionsModule, or call Pipeline.useAuthenticator(…) with your own'
+        : 'no authorisation: import AccessModule',
+    );
+    const faults = [...this.#faults, ...missing];
+    if (faults.length > 0) throw new BootError('The pipeline', faults);
+  }
+
+  #add(name: StageName, judge: Stage['judge']): void {
+    if (this.#stages.has(name)) {
+      this.#faults.push(
+        `stage "${name}" was registered twice: import the module that brings it with one configuration`,
+      );
+      return;
+    }
+    this.#stages.set(name, judge);
+    this.#order = PIPELINE.flatMap((each) => {
+      const stage = this.#stages.get(each);
+      return stage ? [{ name: each, judge: stage }] : [];
+    });
+  }
+
+  #judgeFrom(index: number, call: JudgedCall): Verdict | Promise<Verdict> {
+    for (let at = index; at < this.#order.length; at += 1) {
+      const verdict = this.#order[at]?.judge(call);
+      if (verdict instanceof Promise) {
+        return verdict.then((settled) => (settled.passed ? this.#judgeFrom(at + 1, call) : settled));
+      }
+      if (verdict?.passed !== true) return verdict ?? UNREADABLE;
+    }
+    return PASSED;
+  }
+}
+
+const UNREADABLE: Verdict = Object.freeze({
+  passed: false,
+  reason: 'a stage gave no verdict',
+  error: new ZeroTrustError('permission-denied', { detail: 'a stage gave no verdict' }),
+});
+
+const CHALLENGE = { 'WWW-Authenticate': 'Bearer' };
+
+function authenticate(authenticator: Authenticator, call: JudgedCall): Verdict | Promise<Verdict> {
+  // A public handler asks for no proof; it must not fail because of a stale one either.
+  if (call.policy.kind === 'public') return PASSED;
+  const principal = authenticator.authenticate(call.execution, call.context);
+  if (principal instanceof Promise) return principal.then((proved) => admit(proved, call));
+  return admit(principal, call);
+}
+
+function admit(principal: Awaited<ReturnType<Authenticator['authenticate']>>, call: JudgedCall): Verdict {
+  if (!principal) {
+    const detail = 'no credentials were presented';
+    return refused(detail, new ZeroTrustError('authentication-required', { detail, headers: CHALLENGE }));
+  }
+  call.context.authenticateAs(principal);
+  return PASSED;
+}

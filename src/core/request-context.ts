@@ -1,0 +1,60 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { randomUUID } from 'node:crypto';
+import type { Principal } from './principal.js';
+
+export type Transport = 'http' | 'rpc' | 'ws' | 'graphql';
+
+export interface RequestContextInit {
+  readonly transport: Transport;
+  readonly receivedAtMs: number;
+  /** The address of the peer, or of the client when a trusted proxy named it. Absent for brokers. */
+  readonly sourceAddress?: string | undefined;
+  readonly method?: string;
+  /** Path without query: a query may hold personal data. */
+  readonly path?: string;
+}
+
+const ambient = new AsyncLocalStorage<RequestContext>();
+
+/** What the kit knows of the request in hand. Written once by its owner at each step, then only read. */
+export class RequestContext {
+  /** Public: `X-Request-Id`, and `instance` of a problem document. */
+  readonly id: string = randomUUID();
+  readonly transport: Transport;
+  readonly receivedAtMs: number;
+  readonly sourceAddress: string | undefined;
+  readonly method: string | undefined;
+  readonly path: string | undefined;
+  /** `Class.method` of the handler, written by the pipeline. */
+  handler: string | undefined;
+  #principal: Principal | undefined;
+
+  constructor(init: RequestContextInit) {
+    this.transport = init.transport;
+    this.receivedAtMs = init.receivedAtMs;
+    this.sourceAddress = init.sourceAddress;
+    this.method = init.method;
+    this.path = init.path;
+  }
+
+  /** Who is asking; undefined until the pipeline has authenticated the request, and on public routes. */
+  get principal(): Principal | undefined {
+    return this.#principal;
+  }
+
+  /** Owned by the pipeline's authenticate step. @throws TypeError when it is written twice. */
+  authenticateAs(principal: Principal): void {
+    if (this.#principal) throw new TypeError('The principal of a request is written once.');
+    this.#principal = Object.freeze({ ...principal });
+  }
+
+  /** The context of the request in hand, or undefined outside of one (CLI, timers). */
+  static current(): RequestContext | undefined {
+    return ambient.getStore();
+  }
+
+  /** Runs `work`, and whatever it starts, inside `context`. */
+  static run<T>(context: RequestContext, work: () => T): T {
+    return ambient.run(context, work);
+  }
+}
