@@ -6,7 +6,6 @@ const here = (path: string): string => fileURLToPath(new URL(path, import.meta.u
 export default defineConfig({
   resolve: {
     alias: [
-      { find: /^nestjs-zero-trust\/testing$/, replacement: here('./src/testing/index.ts') },
       { find: /^nestjs-zero-trust$/, replacement: here('./src/index.ts') },
     ],
   },

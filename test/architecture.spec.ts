@@ -15,9 +15,12 @@ interface CruiseResult {
 async function cruise(...paths: string[]): Promise<CruiseResult['summary']> {
   const bin = join(root, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs');
   const options = ['--config', '.dependency-cruiser.cjs', '--output-type', 'json'];
-  const answer = await run(process.execPath, [bin, ...options, ...paths], { cwd: root, maxBuffer: 1 << 26 }).catch(
+  const answer = await run(process.execPath, [bin, ...options, ...paths], {
+    cwd: root,
+    maxBuffer: 1 << 26,
+  }).catch(
     // It exits with the number of violations, and prints all the same.
-    (failed: { stdout: string }) => failed,
+    (failed: unknown) => failed as { stdout: string },
   );
   return (JSON.parse(answer.stdout) as CruiseResult).summary;
 }
@@ -43,12 +46,24 @@ describe('the floors of the house', () => {
     const files = (await readdir(join(root, 'src'), { recursive: true })).concat(
       await readdir(join(root, 'sample/src'), { recursive: true }),
     );
-    expect(files.filter((file) => /(^|[/.-])(utils?|helpers?|common|shared|types|interfaces|misc)([/.-]|$)/.test(file))).toEqual([]);
+    expect(
+      files.filter((file) =>
+        /(^|[/.-])(utils?|helpers?|common|shared|types|interfaces|misc)([/.-]|$)/.test(file),
+      ),
+    ).toEqual([]);
   });
 
   test('what npm ships says nothing of a machine or of unfinished work', async () => {
-    const files = (await readdir(join(root, 'src'), { recursive: true })).filter((file) => file.endsWith('.ts'));
-    const texts = await Promise.all(files.map(async (file) => [file, await readFile(join(root, 'src', file), 'utf8')] as const));
-    expect(texts.filter(([, text]) => /\b(TODO|FIXME|XXX|HACK)\b|not implemented/i.test(text)).map(([file]) => file)).toEqual([]);
+    const files = (await readdir(join(root, 'src'), { recursive: true })).filter((file) =>
+      file.endsWith('.ts'),
+    );
+    const texts = await Promise.all(
+      files.map(async (file) => [file, await readFile(join(root, 'src', file), 'utf8')] as const),
+    );
+    expect(
+      texts
+        .filter(([, text]) => /\b(TODO|FIXME|XXX|HACK)\b|not implemented/i.test(text))
+        .map(([file]) => file),
+    ).toEqual([]);
   });
 });
