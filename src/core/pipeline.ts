@@ -35,7 +35,13 @@ export interface JudgedCall {
 /** A decision is a value, two-valued: it lets the call pass, or it refuses with both voices. */
 export type Verdict =
   | { readonly passed: true }
-  | { readonly passed: false; readonly reason: string; readonly error: ZeroTrustError };
+  | {
+      readonly passed: false;
+      readonly reason: string;
+      readonly error: ZeroTrustError;
+      /** The same refusal was published in this window already: a flood must not become a write each. */
+      readonly repeated?: true;
+    };
 
 export const PASSED: Verdict = Object.freeze({ passed: true });
 
@@ -124,6 +130,8 @@ const CHALLENGE = { 'WWW-Authenticate': 'Bearer' };
 function authenticate(authenticator: Authenticator, call: JudgedCall): Verdict | Promise<Verdict> {
   // A public handler asks for no proof; it must not fail because of a stale one either.
   if (call.policy.kind === 'public') return PASSED;
+  // One GraphQL request runs the guard for each of its fields: who is asking was proved on this very request.
+  if (call.context.principal) return PASSED;
   const principal = authenticator.authenticate(call.execution, call.context);
   if (principal instanceof Promise) return principal.then((proved) => admit(proved, call));
   return admit(principal, call);
