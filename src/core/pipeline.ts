@@ -35,13 +35,7 @@ export interface JudgedCall {
 /** A decision is a value, two-valued: it lets the call pass, or it refuses with both voices. */
 export type Verdict =
   | { readonly passed: true }
-  | {
-      readonly passed: false;
-      readonly reason: string;
-      readonly error: ZeroTrustError;
-      /** The same refusal was published in this window already: a flood must not become a write each. */
-      readonly repeated?: true;
-    };
+  | { readonly passed: false; readonly reason: string; readonly error: ZeroTrustError };
 
 export const PASSED: Verdict = Object.freeze({ passed: true });
 
