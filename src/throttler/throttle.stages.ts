@@ -1,0 +1,134 @@
+import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
+import { PASSED, refused, type JudgedCall, type Stage, type Verdict } from '../core/pipeline.js';
+import type { Rate, RateOutcome } from './gcra.js';
+import { limitsOf, type HandlerLimits } from './handler.limits.js';
+import { RequestCounter } from './request-counter.js';
+import { addressOf, SourceKeys } from './source.key.js';
+import { THROTTLING_SETTINGS, type ThrottlingSettings } from './throttling.options.js';
+import { policyField, quotaField, tooManyRequests, type LimitPolicy } from './too-many-requests.error.js';
+
+/** What both stages share: the limits compiled once a handler, and the one way to answer. */
+@Injectable()
+export class ThrottleStages {
+  readonly #settings: ThrottlingSettings;
+  readonly #counter: RequestCounter;
+  readonly #sources: SourceKeys;
+  readonly #compiled = new WeakMap<object, WeakMap<object, CompiledHandler>>();
+  /** Names for sockets whose peer is unknown: a bucket each, never one for all. */
+  readonly #sockets = new WeakMap<object, string>();
+  #lastSocket = 0;
+
+  constructor(@Inject(THROTTLING_SETTINGS) settings: ThrottlingSettings, counter: RequestCounter) {
+    this.#settings = settings;
+    this.#counter = counter;
+    this.#sources = new SourceKeys(settings.ipv6PrefixBits);
+  }
+
+  /** Before authentication: how often may this source call this handler? */
+  readonly route: Stage = {
+    name: 'throttle-route',
+    judge: (call) => {
+      if (isNestedField(call.execution)) return PASSED;
+      const handler = this.#handlerOf(call);
+      const source = this.#sourceOf(call);
+      const limit = source === undefined ? handler.shared : handler.route;
+      return this.#judge('route', `${handler.id}|${source ?? '*'}`, limit, call);
+    },
+  };
+
+  /** After authentication: how often may this principal call this handler, from wherever? */
+  readonly principal: Stage = {
+    name: 'throttle-principal',
+    judge: (call) => {
+      const principal = call.context.principal;
+      // Public handlers have no principal; their source was counted by the stage before.
+      if (!principal || isNestedField(call.execution)) return PASSED;
+      const handler = this.#handlerOf(call);
+      const key = `${handler.id}|${principal.kind}|${principal.subject}`;
+      return this.#judge('principal', key, handler.principal, call);
+    },
+  };
+
+  #judge(policy: LimitPolicy, key: string, limit: Rate, call: JudgedCall): Verdict | Promise<Verdict> {
+    const outcome = this.#counter.consume(`${policy}|${call.context.transport}|${key}`, limit);
+    return outcome instanceof Promise
+      ? outcome.then((settled) => this.#verdict(policy, limit, settled, call))
+      : this.#verdict(policy, limit, outcome, call);
+  }
+
+  #verdict(policy: LimitPolicy, limit: Rate, outcome: RateOutcome, call: JudgedCall): Verdict {
+    if (!outcome.allowed) {
+      const error = tooManyRequests(policy, limit, outcome);
+      return refused(error.detail, error);
+    }
+    if (this.#settings.announceQuota) announce(call.execution, policy, limit, outcome);
+    return PASSED;
+  }
+
+  #sourceOf(call: JudgedCall): string | undefined {
+    const address = addressOf(call.execution, call.context);
+    if (address !== undefined) return this.#sources.of(address);
+    if (call.execution.getType<string>() !== 'ws') return undefined;
+    const client = call.execution.getArgByIndex<object>(0);
+    let name = this.#sockets.get(client);
+    if (name === undefined) {
+      this.#lastSocket += 1;
+      name = `socket-${this.#lastSocket}`;
+      this.#sockets.set(client, name);
+    }
+    return name;
+  }
+
+  /** By class and method and not by URL: `HEAD`, a trailing slash or other case reach the same bucket. */
+  #handlerOf(call: JudgedCall): CompiledHandler {
+    let handlers = this.#compiled.get(call.controller);
+    if (!handlers) {
+      handlers = new WeakMap();
+      this.#compiled.set(call.controller, handlers);
+    }
+    let compiled = handlers.get(call.handler);
+    if (!compiled) {
+      const limits = limitsOf(call.handler, call.controller, this.#settings);
+      const { name } = call.controller as { readonly name?: string };
+      const { name: method } = call.handler as { readonly name?: string };
+      compiled = { ...limits, id: `${name ?? ''}.${method ?? ''}` };
+      handlers.set(call.handler, compiled);
+    }
+    return compiled;
+  }
+}
+
+type CompiledHandler = HandlerLimits & { readonly id: string };
+
+/**
+ * A GraphQL query runs the guard for each object that a field resolver is asked about; only what the caller named
+ * at the top counts, each alias of it as a call of its own.
+ */
+function isNestedField(execution: ExecutionContext): boolean {
+  if (execution.getType<string>() !== 'graphql') return false;
+  const info = execution.getArgByIndex<{ path?: { prev?: unknown } } | undefined>(3);
+  return info?.path?.prev !== undefined;
+}
+
+interface HeaderHolder {
+  getHeader(name: string): unknown;
+  setHeader?(name: string, value: string): void;
+  header?(name: string, value: string): void;
+}
+
+/** Tells an allowed caller what is left. Express and Fastify name the same thing differently. */
+function announce(execution: ExecutionContext, policy: LimitPolicy, limit: Rate, outcome: RateOutcome): void {
+  if (execution.getType() !== 'http') return;
+  const response = execution.getArgByIndex<Partial<HeaderHolder> | undefined>(1);
+  if (typeof response?.getHeader !== 'function') return;
+  const holder = response as HeaderHolder;
+  append(holder, 'RateLimit', quotaField(policy, outcome));
+  append(holder, 'RateLimit-Policy', policyField(policy, limit));
+}
+
+function append(holder: HeaderHolder, name: string, field: string): void {
+  const present = holder.getHeader(name);
+  const value = typeof present === 'string' ? `${present}, ${field}` : field;
+  if (holder.setHeader) holder.setHeader(name, value);
+  else holder.header?.(name, value);
+}
