@@ -1,21 +1,32 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { DataSource, EntityManager } from 'typeorm';
+import { ZeroTrustError } from '../core/zero-trust-error.js';
 import { KitDataSource } from './data-source.js';
+import { Transaction } from './transaction.js';
+
+type Hook = () => void | Promise<void>;
 
 interface Unit {
-  readonly manager: EntityManager;
-  readonly afterCommit: (() => void | Promise<void>)[];
+  readonly transaction: Transaction;
+  readonly afterCommit: Hook[];
+  /** The first failure of an inner `run`: from then on the unit can only roll back. */
+  broken: { readonly cause: unknown } | undefined;
 }
 
 /**
  * One ambient transaction: whatever runs inside `run` (repositories, the kit's stores, audit entries) joins it
  * without passing anything around, and commits or rolls back as one.
+ *
+ * - Await everything inside: work that is still going on when the unit ends is refused, never run outside of it.
+ * - Parallel work inside shares one connection: its statements queue up, in the order in which they were issued.
+ * - To try something that may fail, use `runDetached`: a failure inside breaks the whole unit, also when it is caught.
  */
 @Injectable()
 export class UnitOfWork {
   readonly #ambient = new AsyncLocalStorage<Unit | undefined>();
   readonly #dataSource: DataSource;
+  readonly #logger = new Logger('UnitOfWork');
 
   constructor(source: KitDataSource) {
     this.#dataSource = source.dataSource;
@@ -23,38 +34,60 @@ export class UnitOfWork {
 
   /** The manager of the ambient transaction, or the pool's (each statement on its own) outside of one. */
   get manager(): EntityManager {
-    return this.#ambient.getStore()?.manager ?? this.#dataSource.manager;
+    return this.#ambient.getStore()?.transaction.manager ?? this.#dataSource.manager;
   }
 
   get active(): boolean {
     return this.#ambient.getStore() !== undefined;
   }
 
-  /** Runs `work` in the ambient transaction; opens one (READ COMMITTED) when there is none. */
+  /**
+   * Runs `work` in the ambient transaction; opens one (READ COMMITTED) when there is none.
+   *
+   * @throws what `work` throws, after the rollback. ZeroTrustError `internal-error` when a failure inside was
+   * caught and the unit therefore rolled back; `temporarily-unavailable` when the connection was lost during COMMIT.
+   */
   async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.active) return work();
-    return this.runDetached(work);
+    const unit = this.#ambient.getStore();
+    if (!unit) return this.runDetached(work);
+    unit.transaction.assertOpen();
+    try {
+      return await work();
+    } catch (cause) {
+      // Half of the inner work may be done: if somebody swallows this, the outer unit must not commit it.
+      unit.broken ??= { cause };
+      throw cause;
+    }
   }
 
   /**
    * Runs `work` in a transaction of its own, whatever surrounds it: for what must stay although the caller's
-   * transaction rolls back. Takes a second connection, so never hold locks that it waits for.
+   * transaction rolls back. Takes a second connection, so never touch rows that the surrounding unit has locked.
    */
   async runDetached<T>(work: () => Promise<T>): Promise<T> {
-    const afterCommit: Unit['afterCommit'] = [];
-    const result = await this.#dataSource.transaction((manager) =>
-      this.#ambient.run({ manager, afterCommit }, work),
-    );
-    // Outside of the unit: a hook must not believe that it could still write into the committed transaction.
-    for (const hook of afterCommit) await this.#ambient.run(undefined, hook);
+    const transaction = await Transaction.begin(this.#dataSource);
+    const unit: Unit = { transaction, afterCommit: [], broken: undefined };
+    let result: T;
+    try {
+      result = await this.#ambient.run(unit, work);
+      if (unit.broken) throw swallowed(unit.broken.cause);
+      await transaction.commit();
+    } finally {
+      await transaction.end();
+    }
+    await this.#runHooks(unit.afterCommit);
     return result;
   }
 
-  /** Runs `hook` once the ambient transaction has committed, or at once outside of one. Never after a rollback. */
-  async afterCommit(hook: () => void | Promise<void>): Promise<void> {
+  /**
+   * Runs `hook` once the ambient transaction has committed, or at once outside of one. Never after a rollback.
+   * It runs outside of the unit; what it throws is logged, since the change has happened all the same.
+   */
+  async afterCommit(hook: Hook): Promise<void> {
     const unit = this.#ambient.getStore();
-    if (unit) unit.afterCommit.push(hook);
-    else await hook();
+    if (!unit) return hook();
+    unit.transaction.assertOpen();
+    unit.afterCommit.push(hook);
   }
 
   /** Runs one parameterised statement in the ambient transaction. Values go into `parameters`, never into `sql`. */
@@ -64,6 +97,25 @@ export class UnitOfWork {
     const rows = isRowsAndCount(answer) ? answer[0] : answer;
     return Array.isArray(rows) ? (rows as Row[]) : [];
   }
+
+  async #runHooks(hooks: readonly Hook[]): Promise<void> {
+    for (const hook of hooks) {
+      try {
+        // Outside of the unit: a hook must not believe that it could still write into the committed transaction.
+        await this.#ambient.run(undefined, hook);
+      } catch (error) {
+        this.#logger.error(
+          'a hook failed after its commit',
+          error instanceof Error ? error.stack : String(error),
+        );
+      }
+    }
+  }
+}
+
+function swallowed(cause: unknown): ZeroTrustError {
+  const detail = 'a step of the unit of work failed and was swallowed; everything was rolled back';
+  return new ZeroTrustError('internal-error', { detail, cause });
 }
 
 function isRowsAndCount(answer: unknown): answer is [unknown[], number] {
