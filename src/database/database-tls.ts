@@ -35,7 +35,10 @@ export function databaseTls(
   if (asked !== undefined && options.tls !== undefined && asked !== options.tls) {
     throw new TypeError('and the option "tls" contradict each other; leave sslmode out');
   }
-  const mode = options.tls ?? asked ?? (address.local && options.tlsCa === undefined ? 'off' : 'verify-full');
+  const mode =
+    options.tls ??
+    asked ??
+    (address.host.startsWith('/') || (address.local && options.tlsCa === undefined) ? 'off' : 'verify-full');
   if (mode === 'verify-full') {
     return { rejectUnauthorized: true, minVersion: 'TLSv1.2', ...(options.tlsCa && { ca: options.tlsCa }) };
   }

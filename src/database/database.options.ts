@@ -11,7 +11,7 @@ export interface DatabaseOptions extends DatabaseTlsOptions {
    * `invalidWhereValuesBehavior: { null: 'throw', undefined: 'throw' }`. Its timeouts and TLS stay its own.
    */
   readonly dataSource?: DataSource;
-  /** Connections at most. @default 10 */
+  /** Connections at most; a fifth of them stays free for what must be recorded while others work. @default 10 */
   readonly poolSize?: number;
   /** How long to wait for a connection, new or from the pool, in milliseconds. @default 2000 */
   readonly connectTimeoutMs?: number;
@@ -43,7 +43,7 @@ export const {
   .build();
 
 const LIMITS = {
-  poolSize: [1, 500],
+  poolSize: [2, 500],
   connectTimeoutMs: [50, 60_000],
   statementTimeoutMs: [50, 600_000],
   idleInTransactionTimeoutMs: [50, 600_000],

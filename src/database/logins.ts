@@ -35,14 +35,14 @@ const ATTRIBUTES = {
  */
 export async function ensureGroupRoles(runner: QueryRunner): Promise<void> {
   for (const role of GROUP_ROLES) {
-    const there: unknown[] = await runner.query('SELECT FROM pg_roles WHERE rolname = $1', [role]);
+    const there = (await runner.query('SELECT FROM pg_roles WHERE rolname = $1', [role])) as unknown[];
     if (there.length === 0) await unlessAlreadyDone(runner.query(`CREATE ROLE ${role} NOLOGIN`));
   }
 }
 
 /** Nothing for PUBLIC on the database itself, and no schema in the search path that others could write to. */
 export async function closeDatabase(runner: QueryRunner): Promise<void> {
-  const database = quote((await runner.getCurrentDatabase()) ?? '');
+  const database = await databaseOf(runner);
   await again(() => runner.query(`REVOKE ALL ON DATABASE ${database} FROM PUBLIC`));
   await again(() => runner.query(`ALTER DATABASE ${database} SET search_path = pg_catalog, public, pg_temp`));
   const [left] = (await runner.query(
@@ -57,7 +57,7 @@ export async function closeDatabase(runner: QueryRunner): Promise<void> {
 
 /** Lets a login in, here and nowhere else: its group reaches every database of the cluster, CONNECT does not. */
 export async function admitLogin(runner: QueryRunner, login: string): Promise<void> {
-  const database = quote((await runner.getCurrentDatabase()) ?? '');
+  const database = await databaseOf(runner);
   await again(() => runner.query(`GRANT CONNECT ON DATABASE ${database} TO ${quote(login)}`));
 }
 
@@ -102,6 +102,11 @@ export async function ensureLogin(
     );
   }
   return { login, role, outcome: before ? 'updated' : 'created' };
+}
+
+async function databaseOf(runner: QueryRunner): Promise<string> {
+  const [row] = (await runner.query('SELECT current_database() AS name')) as { name: string }[];
+  return quote(row?.name ?? '');
 }
 
 /** Identifiers cannot be parameters of DDL. */

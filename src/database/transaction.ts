@@ -22,7 +22,7 @@ export class Transaction {
 
   private constructor(runner: QueryRunner) {
     this.#runner = runner;
-    this.#query = runner.query.bind(runner) as Query;
+    this.#query = runner.query.bind<Query>(runner);
     runner.query = ((sql: string, ...rest: never[]) => this.#queued(sql, rest)) as Query;
   }
 

@@ -3,7 +3,13 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { DataSource, EntityManager } from 'typeorm';
 import { ZeroTrustError } from '../core/zero-trust-error.js';
 import { KitDataSource } from './data-source.js';
+import { Slots } from './slots.js';
 import { Transaction } from './transaction.js';
+
+interface PoolOptions {
+  readonly max?: number;
+  readonly connectionTimeoutMillis?: number;
+}
 
 type Hook = () => void | Promise<void>;
 
@@ -27,6 +33,7 @@ export class UnitOfWork {
   readonly #ambient = new AsyncLocalStorage<Unit | undefined>();
   readonly #dataSource: DataSource;
   readonly #logger = new Logger('UnitOfWork');
+  #slots: Slots | undefined;
 
   constructor(source: KitDataSource) {
     this.#dataSource = source.dataSource;
@@ -65,17 +72,17 @@ export class UnitOfWork {
    * transaction rolls back. Takes a second connection, so never touch rows that the surrounding unit has locked.
    */
   async runDetached<T>(work: () => Promise<T>): Promise<T> {
-    const transaction = await Transaction.begin(this.#dataSource);
-    const unit: Unit = { transaction, afterCommit: [], broken: undefined };
+    const slots = this.active ? undefined : this.#outermost();
+    const afterCommit: Hook[] = [];
     let result: T;
+    await slots?.take();
     try {
-      result = await this.#ambient.run(unit, work);
-      if (unit.broken) throw swallowed(unit.broken.cause);
-      await transaction.commit();
+      const transaction = await Transaction.begin(this.#dataSource);
+      result = await this.#perform({ transaction, afterCommit, broken: undefined }, work);
     } finally {
-      await transaction.end();
+      slots?.give();
     }
-    await this.#runHooks(unit.afterCommit);
+    await this.#runHooks(afterCommit);
     return result;
   }
 
@@ -98,6 +105,18 @@ export class UnitOfWork {
     return Array.isArray(rows) ? (rows as Row[]) : [];
   }
 
+  async #perform<T>(unit: Unit, work: () => Promise<T>): Promise<T> {
+    const { transaction } = unit;
+    try {
+      const result = await this.#ambient.run(unit, work);
+      if (unit.broken) throw swallowed(unit.broken.cause);
+      await transaction.commit();
+      return result;
+    } finally {
+      await transaction.end();
+    }
+  }
+
   async #runHooks(hooks: readonly Hook[]): Promise<void> {
     for (const hook of hooks) {
       try {
@@ -110,6 +129,16 @@ export class UnitOfWork {
         );
       }
     }
+  }
+
+  /** A fifth of the pool, and one connection at least, stays for what is detached inside of a unit. */
+  #outermost(): Slots {
+    if (!this.#slots) {
+      const { master } = this.#dataSource.driver as { master?: { options?: PoolOptions } };
+      const { max = 10, connectionTimeoutMillis = 0 } = master?.options ?? {};
+      this.#slots = new Slots(Math.max(1, max - Math.ceil(max / 5)), connectionTimeoutMillis);
+    }
+    return this.#slots;
   }
 }
 

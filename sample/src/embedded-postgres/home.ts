@@ -17,6 +17,7 @@ export async function reachableHome(
   const home = await realpath(directory);
   const account = await accountOf(join(home, 'data'));
   if (!account) return { home, account };
+  if (await canReach(account, home)) return { home, account };
   await chmod(home, 0o711);
   if (await canReach(account, home)) return { home, account };
   // A link that leads nowhere reachable, or a folder with something in it: not ours to replace.

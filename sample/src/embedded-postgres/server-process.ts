@@ -1,0 +1,73 @@
+import { spawn } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { serverEnvironment } from './initialise.js';
+import { supervise, type SupervisorOrder } from './supervisor.js';
+
+const READY = 'database system is ready to accept connections';
+/** Recovery after a crash can take a while; a start that hangs must still end. */
+const START_DEADLINE_MS = 60_000;
+
+export interface ServerProcess {
+  readonly stop: () => Promise<void>;
+}
+
+/** Starts the supervisor, which starts PostgreSQL. @returns the last lines of its log when it did not become ready. */
+export async function launch(
+  order: SupervisorOrder,
+  home: string,
+  onLog: ((line: string) => void) | undefined,
+): Promise<ServerProcess | { log: string[] }> {
+  const script = `(${supervise.toString()})(require('node:child_process').spawn, require('node:fs').rmSync, ${JSON.stringify(order)})`;
+  const child = spawn(process.execPath, ['--eval', script], {
+    // Not our environment: no secret of the service, and no setting of `node --watch` or of a debugger.
+    ...{
+      detached: true,
+      env: serverEnvironment(),
+      cwd: home,
+      windowsHide: true,
+      stdio: ['pipe', 'pipe', 'pipe'],
+    },
+  });
+  const exited = new Promise<void>((resolve) =>
+    child
+      .once('exit', () => {
+        resolve();
+      })
+      .once('error', () => {
+        resolve();
+      }),
+  );
+  await writeFile(join(home, 'supervisor.pid'), String(child.pid ?? ''), { mode: 0o600 });
+  const log: string[] = [];
+  const ready = new Promise<boolean>((resolve) => {
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface({ input: stream }).on('line', (line) => {
+        log.push(line);
+        if (log.length > 100) log.shift();
+        onLog?.(line);
+        if (line.includes(READY)) resolve(true);
+      });
+    }
+    void exited.then(() => {
+      resolve(false);
+    });
+    setTimeout(resolve, START_DEADLINE_MS, false).unref();
+  });
+  // What we write is never read: only its end counts, and a supervisor that is gone already is no fault.
+  child.stdin.on('error', () => undefined);
+  const stop = async (): Promise<void> => {
+    child.stdin.end();
+    await exited;
+  };
+  if (!(await ready)) {
+    await stop();
+    return { log };
+  }
+  // The database alone must not keep a service running that has nothing left to do.
+  child.unref();
+  for (const stream of [child.stdin, child.stdout, child.stderr])
+    (stream as unknown as { unref(): void }).unref();
+  return { stop };
+}

@@ -1,0 +1,106 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
+
+/** A TCP proxy before PostgreSQL (or anything else) that can misbehave. Starts by passing everything. */
+export interface FaultProxy {
+  readonly port: number;
+  /** Connections that are open through it now. */
+  readonly connections: number;
+  /** The same URL, through the proxy. */
+  through(url: string): string;
+  /** Forwards; what was held back goes on, as after a network partition. */
+  pass(): void;
+  /** Breaks every connection and refuses new ones, until `pass`. */
+  cut(): void;
+  /** Accepts connections and bytes, and answers nothing, until `pass`. */
+  blackHole(): void;
+  /** Forwards each piece that much later. */
+  delay(milliseconds: number): void;
+  close(): Promise<void>;
+}
+
+type Mode =
+  | { readonly kind: 'pass' | 'cut' | 'black-hole' }
+  | { readonly kind: 'delay'; readonly milliseconds: number };
+
+export async function startFaultProxy(target: string): Promise<FaultProxy> {
+  const { hostname, port: targetPort } = new URL(target);
+  const pairs = new Set<Pair>();
+  let mode: Mode = { kind: 'pass' };
+  const server = createServer((downstream) => {
+    if (mode.kind === 'cut') {
+      downstream.resetAndDestroy();
+      return;
+    }
+    const upstream = connect({ host: hostname, port: Number(targetPort) });
+    const pair = new Pair(downstream, upstream, () => pairs.delete(pair));
+    pairs.add(pair);
+    pair.obey(mode);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const become = (next: Mode): void => {
+    mode = next;
+    for (const pair of pairs) pair.obey(next);
+  };
+  return {
+    port,
+    get connections() {
+      return pairs.size;
+    },
+    through: (url) => Object.assign(new URL(url), { hostname: '127.0.0.1', port: String(port) }).href,
+    pass: () => {
+      become({ kind: 'pass' });
+    },
+    cut: () => {
+      become({ kind: 'cut' });
+    },
+    blackHole: () => {
+      become({ kind: 'black-hole' });
+    },
+    delay: (milliseconds) => {
+      become({ kind: 'delay', milliseconds });
+    },
+    close: async () => {
+      become({ kind: 'cut' });
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+class Pair {
+  #mode: Mode = { kind: 'pass' };
+  readonly #sockets: readonly [Socket, Socket];
+
+  constructor(downstream: Socket, upstream: Socket, onGone: () => void) {
+    this.#sockets = [downstream, upstream];
+    for (const [from, to] of [
+      [downstream, upstream],
+      [upstream, downstream],
+    ] as const) {
+      from.setNoDelay(true);
+      // One after the other, whatever the mode becomes meanwhile: a late piece must not be overtaken.
+      let tail: Promise<unknown> = Promise.resolve();
+      from.on('data', (chunk) => {
+        const late = this.#mode.kind === 'delay' ? pause(this.#mode.milliseconds) : undefined;
+        tail = tail.then(() => late).then(() => to.write(chunk));
+      });
+      from.on('error', () => undefined);
+      from.on('close', () => {
+        to.destroy();
+        onGone();
+      });
+    }
+  }
+
+  obey(mode: Mode): void {
+    this.#mode = mode;
+    for (const socket of this.#sockets) {
+      if (mode.kind === 'cut') socket.resetAndDestroy();
+      else if (mode.kind === 'black-hole') socket.pause();
+      else socket.resume();
+    }
+  }
+}
