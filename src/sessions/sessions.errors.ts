@@ -1,0 +1,30 @@
+import { ZeroTrustError } from '../core/zero-trust-error.js';
+
+/** Why a presented access token was refused: for log and audit alone (ASVS 16.5.1). A closed list of phrases. */
+export type TokenFault =
+  | 'the Authorization header is malformed'
+  | 'several Authorization headers were sent'
+  | 'a token was sent in the query'
+  | 'the token is too long'
+  | 'the token is not in compact form'
+  | 'the token header has unknown or missing members'
+  | 'the token is of another type'
+  | 'the algorithm is not the one of the key'
+  | 'the signing key is unknown'
+  | 'the signature does not hold'
+  | 'the token has expired'
+  | 'the token is not valid yet'
+  | 'the token is for another audience'
+  | 'the token is from another issuer'
+  | 'the claims are malformed'
+  | 'the session is unknown'
+  | 'the session has ended'
+  | 'the session has expired'
+  | 'the token contradicts its session';
+
+const CHALLENGE = { 'WWW-Authenticate': 'Bearer error="invalid_token"' };
+
+/** Every refused token looks the same to its caller: code, status and challenge (RFC 6750 3.1). */
+export function invalidToken(fault: TokenFault, cause?: unknown): ZeroTrustError {
+  return new ZeroTrustError('invalid-credentials', { detail: fault, cause, headers: CHALLENGE });
+}
