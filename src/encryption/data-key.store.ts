@@ -10,6 +10,16 @@ export interface StoredDataKey extends KeyIdentity {
   readonly state: DataKeyState;
 }
 
+/** What may be said of a key aloud: nothing of its material. */
+export interface DataKeySummary {
+  readonly keyId: string;
+  readonly scope: string;
+  readonly scopeId: string;
+  readonly version: number;
+  readonly state: DataKeyState;
+  readonly createdAt: Date;
+}
+
 const COLUMNS = `key_id AS "keyId", tenant_id AS "tenantId", scope, scope_id AS "scopeId", version,
   short_id AS "shortId", kek_id AS "kekId", wrapped, state`;
 
@@ -67,5 +77,12 @@ export class DataKeyStore {
       );
       return this.primaryOf(tenantId, scope, scopeId);
     });
+  }
+  /** Every key, in the order of scope, name and version. */
+  async list(): Promise<DataKeySummary[]> {
+    return this.unitOfWork.query<DataKeySummary>(
+      `SELECT key_id AS "keyId", scope, scope_id AS "scopeId", version, state, created_at AS "createdAt"
+         FROM encryption.data_key ORDER BY scope DESC, scope_id, version`,
+    );
   }
 }

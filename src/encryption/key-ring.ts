@@ -80,14 +80,6 @@ export class KeyRing implements OnModuleInit {
     return deriveKey(this.#master, 'secret', purpose);
   }
 
-  /**
-   * Makes the key of a table ahead of its first use. Call it at start for each table that is sealed inside
-   * transactions: making a key takes a connection of its own, which a burst of first requests may not find free.
-   */
-  async prepare(table: string): Promise<void> {
-    await this.sealingKey(table);
-  }
-
   /** The primary key of a table. @throws IntegrityError when it does not open. */
   async sealingKey(table: string): Promise<DataKey> {
     assertTable(table);
