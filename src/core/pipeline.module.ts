@@ -2,6 +2,7 @@ import { Global, Module } from '@nestjs/common';
 import { APP_GUARD, DiscoveryModule } from '@nestjs/core';
 import { Clock, SystemClock } from './clock.js';
 import { MessageContextInterceptor } from './message-context.interceptor.js';
+import { MessageHandlers } from './message-handlers.js';
 import { Pipeline } from './pipeline.js';
 import { PipelineGuard } from './pipeline.guard.js';
 import { SecurityEvents } from './security-events.js';
@@ -19,6 +20,7 @@ import { SecurityEvents } from './security-events.js';
     Pipeline,
     PipelineGuard,
     MessageContextInterceptor,
+    MessageHandlers,
     { provide: APP_GUARD, useExisting: PipelineGuard },
   ],
   exports: [Clock, SecurityEvents, Pipeline, PipelineGuard, MessageContextInterceptor, DiscoveryModule],

@@ -1,0 +1,125 @@
+import { Injectable } from '@nestjs/common';
+import type { Principal } from '../core/principal.js';
+import { SecurityEvents } from '../core/security-events.js';
+import { ZeroTrustError } from '../core/zero-trust-error.js';
+import { UnitOfWork } from '../database/unit-of-work.js';
+import { AccessSettings } from './access.settings.js';
+import { isBound } from './actor.js';
+import { GrantsStore, type Until } from './grants.store.js';
+import { conveyedBy, permissionsOf, type RoleGraph } from './role-graph.js';
+import { RolesStore } from './roles.store.js';
+
+/** Whoever holds both can mend everything else; somebody must. */
+const ADMINISTRATION = ['grants:write', 'roles:write'] as const;
+
+/** "ztaccess" as a number: the advisory lock under which roles and grants change. */
+const LOCK = '8823784649422893939';
+
+/**
+ * One change of roles or grants at a time, in one transaction: all of them hold one lock, so that what a rule was
+ * checked against is still true when the change commits (two revocations of the last two administrators, two edges
+ * that close a circle, the same grant twice).
+ */
+@Injectable()
+export class AccessChanges {
+  constructor(
+    private readonly unitOfWork: UnitOfWork,
+    private readonly events: SecurityEvents,
+    private readonly roles: RolesStore,
+    private readonly grants: GrantsStore,
+    private readonly settings: AccessSettings,
+  ) {}
+
+  /**
+   * Runs `work` under the lock, then checks what holds for every change.
+   *
+   * @throws ZeroTrustError `conflict` when nobody could administer any more; what `work` throws. Nothing is written
+   * then, and a `permission-denied` is published once the transaction is gone.
+   */
+  async make<T>(target: { type: string; id: string }, actor: Principal, work: () => Promise<T>): Promise<T> {
+    try {
+      return await this.unitOfWork.run(async () => {
+        await this.unitOfWork.query('SELECT pg_advisory_xact_lock($1::bigint)', [LOCK]);
+        const before = await this.#administrators();
+        const result = await work();
+        if (before.size > 0 && (await this.#administrators()).size === 0) {
+          throw new ZeroTrustError('conflict', {
+            detail: 'the change would leave nobody who can administer',
+          });
+        }
+        return result;
+      });
+    } catch (error) {
+      if (error instanceof ZeroTrustError && error.code === 'permission-denied') {
+        await this.events.publish({
+          action: 'access.refused',
+          outcome: 'failure',
+          delivery: 'detached',
+          actor: actor.subject,
+          target,
+          reason: error.detail,
+          detail: { code: error.code },
+        });
+      }
+      throw error;
+    }
+  }
+
+  /** The roles as they count: what nobody declared conveys nothing. */
+  async graph(): Promise<RoleGraph> {
+    const { catalogue } = this.settings;
+    const declared = (names: readonly string[]): readonly string[] =>
+      names.filter((name) => catalogue.has(name));
+    const stored = await this.roles.graph();
+    return new Map(
+      [...stored].map(([name, role]) => [name, { ...role, permissions: declared(role.permissions) }]),
+    );
+  }
+
+  /**
+   * Nobody hands out, takes away or changes what is beyond themselves: `permissions` are within what the actor's
+   * roles convey, held at least until `until` (so that what was lent for an hour does not become lasting).
+   *
+   * @throws ZeroTrustError `permission-denied`
+   */
+  async assertWithin(
+    actor: Principal,
+    permissions: Iterable<string>,
+    graph: RoleGraph,
+    until: Until,
+  ): Promise<void> {
+    if (!isBound(actor)) return;
+    const conveyed = conveyedBy(graph, await this.grants.rolesHeldUntil(actor.subject, until));
+    for (const permission of permissions) {
+      if (!conveyed.has(permission)) deny('the actor does not hold what the change conveys');
+    }
+  }
+
+  /** Nobody changes a role so that they themselves may do more. @throws ZeroTrustError `permission-denied` */
+  async assertNotRaised(actor: Principal, before: RoleGraph, after: RoleGraph): Promise<void> {
+    if (!isBound(actor)) return;
+    // Also what begins later.
+    const roles = (await this.grants.listOf(actor.subject)).map(({ role }) => role);
+    const held = permissionsOf(before, roles);
+    for (const permission of permissionsOf(after, roles)) {
+      if (!held.has(permission)) deny('the change would raise the actor');
+    }
+  }
+
+  /** Whether this subject is the only one that can administer without an end. Ask before disabling an account. */
+  async isLastAdministrator(subject: string): Promise<boolean> {
+    const administrators = await this.#administrators();
+    return administrators.size === 1 && administrators.has(subject);
+  }
+
+  async #administrators(): Promise<ReadonlySet<string>> {
+    const graph = await this.graph();
+    const conveying = (permission: string): readonly string[] =>
+      [...graph.keys()].filter((role) => permissionsOf(graph, [role]).has(permission));
+    return this.grants.lastingHolders(conveying(ADMINISTRATION[0]), conveying(ADMINISTRATION[1]));
+  }
+}
+
+export function deny(detail: string): never {
+  throw new ZeroTrustError('permission-denied', { detail });
+}

@@ -1,0 +1,69 @@
+import type { AdapterRouteDeclaration } from './access.options.js';
+import { permissionsOf, type RoleGraph } from './role-graph.js';
+import type { RouteEntry } from './route-entry.js';
+
+/** One line of the access matrix (ASVS 8.1.1): a way in, what it demands, and which roles get through. */
+export interface AccessMatrixRow {
+  readonly transport: string;
+  readonly method: string;
+  readonly path: string;
+  readonly version?: string;
+  readonly host?: string;
+  /** `Class.method`, or `adapter` for what bypasses Nest. */
+  readonly handler: string;
+  readonly policy: 'public' | 'authenticated' | 'permission' | 'undeclared';
+  readonly permissions: readonly string[];
+  /** Roles that hold everything demanded; `*` is everybody who is authenticated, or everybody. */
+  readonly roles: readonly string[];
+  /** Why it is open, for routes of the adapter; what is wrong, for undeclared ones. */
+  readonly note?: string;
+}
+
+/** What the inventory says, with the roles that reach each way in; sorted, so that two of them can be compared. */
+export function accessMatrix(
+  entries: readonly RouteEntry[],
+  adapterRoutes: readonly AdapterRouteDeclaration[],
+  roles: RoleGraph,
+): readonly AccessMatrixRow[] {
+  const holding = [...roles.keys()].map((role) => [role, permissionsOf(roles, [role])] as const);
+  const rows = entries.map((entry): AccessMatrixRow => {
+    const { policy, transport, method, path, version, host, className, handlerName } = entry;
+    const permissions = policy.kind === 'permission' ? policy.permissions : [];
+    const reaching = holding.filter(([, held]) => permissions.every((permission) => held.has(permission)));
+    return {
+      transport,
+      method,
+      path,
+      ...(version !== undefined && { version }),
+      ...(host !== undefined && { host }),
+      handler: `${className}.${handlerName}`,
+      policy: policy.kind,
+      permissions,
+      roles: rolesOf(
+        policy.kind,
+        reaching.map(([role]) => role),
+      ),
+      ...(policy.kind === 'undeclared' && { note: policy.fault }),
+    };
+  });
+  const bypassing = adapterRoutes.map(({ method, path, reason }): AccessMatrixRow => ({
+    transport: 'http',
+    method,
+    path,
+    handler: 'adapter',
+    policy: 'public',
+    permissions: [],
+    roles: ['*'],
+    note: reason,
+  }));
+  return [...rows, ...bypassing].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+}
+
+function rolesOf(policy: AccessMatrixRow['policy'], reaching: readonly string[]): readonly string[] {
+  if (policy === 'permission') return reaching;
+  return policy === 'undeclared' ? [] : ['*'];
+}
+
+function keyOf({ transport, path, method, handler }: AccessMatrixRow): string {
+  return [transport, path, method, handler].join('\u0000');
+}

@@ -1,0 +1,49 @@
+import { Global, Module } from '@nestjs/common';
+import { Pipeline } from '../core/pipeline.js';
+import { AccessChanges } from './access-changes.js';
+import { AccessExplanation } from './access-explanation.js';
+import { AccessController } from './access.controller.js';
+import { ACCESS_OPTIONS, AccessModuleBase, type AccessOptions } from './access.options.js';
+import { AccessService } from './access.service.js';
+import { AccessSettings, resolveAccessOptions } from './access.settings.js';
+import { AuthoriseStage } from './authorise.stage.js';
+import { BootCheck } from './boot.check.js';
+import { GrantsController } from './grants.controller.js';
+import { GrantsService } from './grants.service.js';
+import { GrantsStore } from './grants.store.js';
+import { HeldPermissions } from './held-permissions.js';
+import { RolesController } from './roles.controller.js';
+import { RolesService } from './roles.service.js';
+import { RolesStore } from './roles.store.js';
+import { RouteInventory } from './route-inventory.js';
+
+/** May they: roles and grants, the decision, and the proof that every way in is declared. */
+@Global()
+@Module({
+  controllers: [AccessController, RolesController, GrantsController],
+  providers: [
+    {
+      provide: AccessSettings,
+      inject: [ACCESS_OPTIONS],
+      useFactory: (options: AccessOptions): AccessSettings => resolveAccessOptions(options),
+    },
+    RolesStore,
+    GrantsStore,
+    HeldPermissions,
+    AccessChanges,
+    AuthoriseStage,
+    AccessService,
+    AccessExplanation,
+    RolesService,
+    GrantsService,
+    RouteInventory,
+    BootCheck,
+  ],
+  exports: [AccessService, RolesService, GrantsService, RouteInventory, AccessSettings],
+})
+export class AccessModule extends AccessModuleBase {
+  constructor(pipeline: Pipeline, stage: AuthoriseStage) {
+    super();
+    pipeline.register(stage);
+  }
+}

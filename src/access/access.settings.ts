@@ -1,0 +1,91 @@
+import { definePermissions, permissionNames } from '../core/permission.js';
+import { BootError } from '../core/zero-trust-error.js';
+import type { AccessOptions, AdapterRouteDeclaration, DeclaredRole } from './access.options.js';
+import {
+  cycleThrough,
+  isTooDeep,
+  MAX_ROLE_DEPTH,
+  type RoleDefinition,
+  type RoleGraph,
+} from './role-graph.js';
+
+/** As in the database. */
+const ROLE_NAME = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/;
+const MAX_NAME_LENGTH = 64;
+const OPTIONS: readonly (keyof AccessOptions)[] = ['permissions', 'roles', 'adapterRoutes'];
+
+export function isRoleName(name: string): boolean {
+  return name.length <= MAX_NAME_LENGTH && ROLE_NAME.test(name);
+}
+
+/** The options with every default filled in, checked once. */
+export class AccessSettings {
+  constructor(
+    /** Every permission that anybody declared: the application's and the kit's. */
+    readonly catalogue: ReadonlySet<string>,
+    readonly roles: RoleGraph,
+    readonly adapterRoutes: readonly AdapterRouteDeclaration[],
+  ) {}
+}
+
+/** @throws BootError that names every fault and its mend. */
+export function resolveAccessOptions(options: AccessOptions): AccessSettings {
+  const faults = Object.keys(options)
+    .filter((name) => !(OPTIONS as readonly string[]).includes(name))
+    .map((name) => `unknown option "${name}": remove it or correct its spelling`);
+  let catalogue = permissionNames({});
+  try {
+    catalogue = permissionNames(definePermissions(options.permissions ?? {}));
+  } catch (error) {
+    faults.push(`permissions: ${error instanceof Error ? error.message : 'could not be read'}`);
+  }
+  const roles: RoleGraph = new Map(
+    Object.entries(options.roles ?? {}).map(([name, role]) => [name, definitionOf(role)]),
+  );
+  faults.push(...roleFaults(roles, catalogue).map((fault) => `roles: ${fault}`));
+  const adapterRoutes = options.adapterRoutes ?? [];
+  faults.push(...adapterRoutes.flatMap(declarationFaults));
+  if (faults.length > 0) throw new BootError('AccessModule', faults);
+  return new AccessSettings(catalogue, roles, adapterRoutes);
+}
+
+export function definitionOf(role: DeclaredRole): RoleDefinition {
+  const list = (names: readonly string[] | undefined): readonly string[] => [...new Set(names ?? [])].sort();
+  return {
+    permissions: list(role.permissions),
+    inherits: list(role.inherits),
+    mayGrant: list(role.mayGrant),
+  };
+}
+
+/** What is wrong with declared roles, each with its mend. */
+export function roleFaults(roles: RoleGraph, catalogue: ReadonlySet<string>): readonly string[] {
+  const faults: string[] = [];
+  for (const [name, { permissions, inherits, mayGrant }] of roles) {
+    if (!isRoleName(name)) faults.push(`"${name}" is not a role name: use lower-case words joined by "-"`);
+    for (const permission of permissions) {
+      if (catalogue.has(permission)) continue;
+      faults.push(
+        `"${name}" names "${permission}", which nobody declared: add it to permissions or correct it`,
+      );
+    }
+    for (const other of [...inherits, ...mayGrant]) {
+      if (!roles.has(other)) faults.push(`"${name}" points at "${other}", which is no declared role`);
+    }
+    const cycle = cycleThrough(roles, name);
+    if (cycle) faults.push(`"${name}" inherits itself (${cycle.join(' → ')}): cut the circle`);
+  }
+  if (faults.length === 0 && isTooDeep(roles)) {
+    faults.push(`a chain of inheritance is longer than ${MAX_ROLE_DEPTH}: flatten it`);
+  }
+  return faults;
+}
+
+function declarationFaults({ method, path, reason }: AdapterRouteDeclaration): readonly string[] {
+  const faults: string[] = [];
+  if (!/^[A-Z]+$/.test(method))
+    faults.push(`adapterRoutes: method of "${path}" must be upper case, e.g. GET or USE`);
+  if (!path.startsWith('/')) faults.push(`adapterRoutes: path "${path}" must begin with "/"`);
+  if (reason.trim() === '') faults.push(`adapterRoutes: "${method} ${path}" needs a reason`);
+  return faults;
+}

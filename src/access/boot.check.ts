@@ -1,0 +1,117 @@
+import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { HttpAdapterHost, type AbstractHttpAdapter } from '@nestjs/core';
+import type { Server } from 'node:http';
+import { BootError } from '../core/zero-trust-error.js';
+import { AccessSettings } from './access.settings.js';
+import type { AdapterRouteReader, WrappableAdapter } from './adapter-routes.js';
+import { ExpressRoutes } from './express.routes.js';
+import { FastifyRoutes } from './fastify.routes.js';
+import type { RouteEntry } from './route-entry.js';
+import { RouteInventory } from './route-inventory.js';
+
+/**
+ * Nothing listens while there is a way in that nobody declared: a handler without a policy or with two, one that
+ * demands what nobody declared, or a route that bypasses Nest. Looks again when the server begins to listen, because
+ * routes may be added after the application has booted.
+ */
+@Injectable()
+export class BootCheck implements OnApplicationBootstrap {
+  readonly #logger = new Logger('AccessModule');
+  #adapter: WrappableAdapter | undefined;
+  #reader: AdapterRouteReader | undefined;
+  #booted = false;
+
+  constructor(
+    private readonly inventory: RouteInventory,
+    private readonly settings: AccessSettings,
+    host: HttpAdapterHost,
+  ) {
+    // In the constructor: Fastify tells of a route only while it is added. A testing module has its adapter later.
+    host.init$.subscribe(() => {
+      this.#watch(host.httpAdapter as AbstractHttpAdapter | undefined);
+    });
+  }
+
+  onApplicationBootstrap(): void {
+    this.#booted = true;
+    this.#assertDeclared();
+    // Before Nest's own listener: whoever waits for `listen` learns why, and the port is closed in the same turn.
+    (this.#adapter?.getHttpServer() as Server | undefined)?.prependListener('listening', this.#onListening);
+  }
+
+  /** @throws BootError with class, method, path and mend of each fault. */
+  #assertDeclared(): void {
+    const faults = [...this.#handlerFaults(), ...this.#adapterFaults()];
+    if (faults.length > 0) throw new BootError('AccessModule', faults);
+  }
+
+  #handlerFaults(): readonly string[] {
+    return this.inventory.entries().flatMap((entry) => {
+      const { policy } = entry;
+      if (policy.kind === 'undeclared') return [`${titleOf(entry)} ${policy.fault}`];
+      if (policy.kind !== 'permission') return [];
+      return policy.permissions
+        .filter((permission) => !this.settings.catalogue.has(permission))
+        .map(
+          (permission) =>
+            `${titleOf(entry)} demands "${permission}", which nobody declared: ` +
+            'add it to AccessModule\'s "permissions" or correct it',
+        );
+    });
+  }
+
+  #adapterFaults(): readonly string[] {
+    if (!this.#adapter) return [];
+    if (!this.#reader) {
+      return [
+        `the routes of the "${this.#adapter.getType()}" adapter cannot be seen: use platform-express or platform-fastify`,
+      ];
+    }
+    const keyOf = ({ method, path }: { method: string; path: string }): string => `${method} ${path}`;
+    const found = new Set(this.#reader.foreign().map(keyOf));
+    const declared = new Set(this.settings.adapterRoutes.map(keyOf));
+    return [
+      ...[...found]
+        .filter((route) => !declared.has(route))
+        .map((route) => {
+          const [method, ...path] = route.split(' ');
+          const entry = `{ method: '${method ?? ''}', path: '${path.join(' ')}', reason: '…' }`;
+          return (
+            `${route} is served by the HTTP adapter itself, where no guard sees it: make it a controller's, ` +
+            `or review it into AccessModule's "adapterRoutes": ${entry}`
+          );
+        }),
+      ...[...declared]
+        .filter((route) => !found.has(route))
+        .map((route) => `adapterRoutes names ${route}, which is not there: remove the entry`),
+    ];
+  }
+
+  #watch(held: AbstractHttpAdapter | undefined): void {
+    if (!held || this.#adapter) return;
+    // Nest types the callbacks for one platform each.
+    const adapter = held as unknown as WrappableAdapter;
+    this.#adapter = adapter;
+    const isHandler = (candidate: unknown): boolean => this.inventory.isHandler(candidate);
+    const recheck = (): void => {
+      if (this.#booted) this.#assertDeclared();
+    };
+    if (adapter.getType() === 'express') this.#reader = new ExpressRoutes(adapter, isHandler);
+    if (adapter.getType() === 'fastify') this.#reader = new FastifyRoutes(adapter, isHandler, recheck);
+  }
+
+  readonly #onListening = (): void => {
+    try {
+      this.#assertDeclared();
+    } catch (error) {
+      this.#logger.fatal(error instanceof Error ? error.message : String(error));
+      const server = this.#adapter?.getHttpServer() as Server;
+      server.close();
+      server.emit('error', error);
+    }
+  };
+}
+
+function titleOf({ transport, method, path, className, handlerName }: RouteEntry): string {
+  return `${className}.${handlerName} (${transport} ${method} ${path})`;
+}

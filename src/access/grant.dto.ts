@@ -1,0 +1,31 @@
+import { IsISO8601, IsNotEmpty, IsOptional, IsString, Matches, MaxLength } from 'class-validator';
+
+const ZONED = /(?:Z|[+-]\d{2}:\d{2})$/;
+const ZONED_RULE = { message: 'must say its offset from UTC, e.g. 2030-01-31T12:00:00Z' };
+
+/** `POST /admin/accounts/:id/grants` */
+export class CreateGrantDto {
+  @IsString()
+  @IsNotEmpty()
+  @MaxLength(64)
+  readonly role!: string;
+
+  @IsString()
+  @Matches(/\S/, { message: 'must say why' })
+  @MaxLength(500)
+  readonly reason!: string;
+
+  /** Until when it counts. Left out: until it is revoked. */
+  @IsOptional()
+  @IsISO8601({ strict: true, strictSeparator: true })
+  @Matches(ZONED, ZONED_RULE)
+  @MaxLength(40)
+  readonly expiresAt?: string;
+
+  /** From when on it counts. Left out: at once. */
+  @IsOptional()
+  @IsISO8601({ strict: true, strictSeparator: true })
+  @Matches(ZONED, ZONED_RULE)
+  @MaxLength(40)
+  readonly notBefore?: string;
+}

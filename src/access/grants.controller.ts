@@ -1,0 +1,38 @@
+import { Body, Controller, Delete, Get, HttpCode, Param, ParseUUIDPipe, Post } from '@nestjs/common';
+import { RequirePermission } from '../core/route-policy.js';
+import { CreateGrantDto } from './grant.dto.js';
+import { GrantsService } from './grants.service.js';
+import type { Grant } from './grants.store.js';
+
+@Controller()
+export class GrantsController {
+  constructor(private readonly grants: GrantsService) {}
+
+  @Get('accounts/:id/grants')
+  @RequirePermission('grants:read')
+  async list(@Param('id', ParseUUIDPipe) subject: string): Promise<{ grants: readonly Grant[] }> {
+    return { grants: await this.grants.listOf(subject) };
+  }
+
+  @Post('accounts/:id/grants')
+  @RequirePermission('grants:write')
+  grant(
+    @Param('id', ParseUUIDPipe) subject: string,
+    @Body() { role, reason, expiresAt, notBefore }: CreateGrantDto,
+  ): Promise<Grant> {
+    return this.grants.grant({
+      subject,
+      role,
+      reason,
+      ...(expiresAt !== undefined && { expiresAt: new Date(expiresAt) }),
+      ...(notBefore !== undefined && { notBefore: new Date(notBefore) }),
+    });
+  }
+
+  @Delete('grants/:id')
+  @HttpCode(204)
+  @RequirePermission('grants:write')
+  revoke(@Param('id', ParseUUIDPipe) id: string): Promise<void> {
+    return this.grants.revoke(id);
+  }
+}

@@ -1,0 +1,141 @@
+import { Injectable } from '@nestjs/common';
+import { Clock } from '../core/clock.js';
+import type { Principal } from '../core/principal.js';
+import { SecurityEvents } from '../core/security-events.js';
+import { uuidV7 } from '../core/uuid-v7.js';
+import { ZeroTrustError } from '../core/zero-trust-error.js';
+import { AccessChanges, deny } from './access-changes.js';
+import { actorOr, isBound } from './actor.js';
+import { GrantsStore, type Grant } from './grants.store.js';
+import { canHoldGrants } from './held-permissions.js';
+import { conveyedBy } from './role-graph.js';
+
+/** What is asked for: a role for a subject, with the reason that an auditor will read. */
+export interface GrantRequest {
+  /** The account's id, a UUID. Whether it exists is not asked: the application may have an identity of its own. */
+  readonly subject: string;
+  readonly role: string;
+  /** Why, in the words of whoever grants; 1 to 500 characters. Kept in the grant, not in the audit log. */
+  readonly reason: string;
+  /** From when on it counts. Left out: at once. */
+  readonly notBefore?: Date;
+  /** Until when it counts, by the clock of the database. Left out: until it is revoked. */
+  readonly expiresAt?: Date;
+}
+
+const MAX_REASON_LENGTH = 500;
+
+/**
+ * Grants of roles. Each change is one transaction with its event, under one lock. Nobody grants or revokes what is
+ * beyond themselves, nobody grants to themselves, and the last administrator stays (OWASP API5:2023).
+ */
+@Injectable()
+export class GrantsService {
+  constructor(
+    private readonly changes: AccessChanges,
+    private readonly store: GrantsStore,
+    private readonly events: SecurityEvents,
+    private readonly clock: Clock,
+  ) {}
+
+  /** The grants of a subject that have not ended, those that begin later included. */
+  async listOf(subject: string): Promise<readonly Grant[]> {
+    return this.store.listOf(subject);
+  }
+
+  /**
+   * Grants a role. Left-out `actor`: the caller of the request in hand.
+   *
+   * @throws ZeroTrustError `validation-failed` on an unknown role, no reason, or an end that is past;
+   * `permission-denied` beyond the actor's own rights or to the actor; `conflict` when such a grant has not ended.
+   */
+  async grant(request: GrantRequest, actor?: Principal): Promise<Grant> {
+    const by = actorOr(actor);
+    const { subject, role, notBefore = null, expiresAt = null } = request;
+    const reason = request.reason.trim();
+    if (!canHoldGrants(subject)) throw invalid('subject', 'must be a UUID');
+    if (reason === '' || reason.length > MAX_REASON_LENGTH) {
+      throw invalid('reason', `must have 1 to ${MAX_REASON_LENGTH} characters`);
+    }
+    for (const [field, time] of Object.entries({ notBefore, expiresAt })) {
+      if (time && Number.isNaN(time.getTime())) throw invalid(field, 'must be a point in time');
+    }
+    if (notBefore && expiresAt && expiresAt <= notBefore)
+      throw invalid('expiresAt', 'must be after notBefore');
+
+    const id = uuidV7(this.clock.nowMs());
+    return this.changes.make({ type: 'grant', id }, by, async () => {
+      const graph = await this.changes.graph();
+      if (!graph.has(role)) throw invalid('role', 'must name a role that exists');
+      // Also what one holds already: a grant that ends must not be made to last by who holds it.
+      if (isBound(by) && isSame(subject, by)) deny('nobody grants to themselves');
+      await this.changes.assertWithin(by, conveyedBy(graph, [role]), graph, expiresAt ?? 'ever');
+
+      const grantedBy = by.subject;
+      const outcome = await this.store.append({ id, subject, role, reason, grantedBy, notBefore, expiresAt });
+      if (outcome === 'already-over') throw invalid('expiresAt', 'must be in the future');
+      if (outcome === 'duplicate') {
+        throw new ZeroTrustError('conflict', { detail: 'a grant of this role has not ended' });
+      }
+      await this.#publish('grant.created', { id, subject, role, expiresAt }, by);
+      const granted = await this.store.find(id);
+      if (!granted) throw new ZeroTrustError('internal-error', { detail: 'a grant was not stored' });
+      return granted;
+    });
+  }
+
+  /**
+   * Ends a grant at once.
+   *
+   * @throws ZeroTrustError `not-found` when there is none or it has ended; `permission-denied` beyond the actor's own
+   * rights; `conflict` when nobody could administer any more.
+   */
+  async revoke(id: string, actor?: Principal): Promise<void> {
+    const by = actorOr(actor);
+    await this.changes.make({ type: 'grant', id }, by, async () => {
+      const grant = await this.store.find(id);
+      if (!grant) throw notFound();
+      const graph = await this.changes.graph();
+      // Whoever may not give it may not take it: a lesser manager cannot unseat a greater one. One's own may go.
+      if (!isSame(grant.subject, by)) {
+        await this.changes.assertWithin(by, conveyedBy(graph, [grant.role]), graph, 'now');
+      }
+      if (!(await this.store.end(id, by.subject))) throw notFound();
+      await this.#publish('grant.revoked', grant, by);
+    });
+  }
+
+  /** Whether nobody could administer if this subject were gone. Ask before disabling an account. */
+  isLastAdministrator(subject: string): Promise<boolean> {
+    return this.changes.isLastAdministrator(subject);
+  }
+
+  #publish(
+    action: 'grant.created' | 'grant.revoked',
+    { id, subject, role, expiresAt }: Pick<Grant, 'id' | 'subject' | 'role' | 'expiresAt'>,
+    by: Principal,
+  ): Promise<void> {
+    return this.events.publish({
+      action,
+      outcome: 'success',
+      delivery: 'same-transaction',
+      actor: by.subject,
+      target: { type: 'grant', id },
+      detail: { subject, role, expiresAt: expiresAt?.toISOString() ?? null },
+    });
+  }
+}
+
+/** UUIDs are written in either case. */
+function isSame(subject: string, actor: Principal): boolean {
+  return subject.toLowerCase() === actor.subject.toLowerCase();
+}
+
+function notFound(): ZeroTrustError {
+  return new ZeroTrustError('not-found', { detail: 'there is no such grant' });
+}
+
+function invalid(field: string, message: string): ZeroTrustError {
+  const detail = 'the grant cannot be made like this';
+  return new ZeroTrustError('validation-failed', { detail, errors: [{ field, messages: [message] }] });
+}

@@ -1,0 +1,77 @@
+import { Injectable, Logger } from '@nestjs/common';
+import type { Principal } from '../core/principal.js';
+import type { RequestContext } from '../core/request-context.js';
+import { UnitOfWork } from '../database/unit-of-work.js';
+import { AccessSettings } from './access.settings.js';
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** Whether a subject can hold grants at all: others (systems, foreign ids) hold nothing. */
+export function canHoldGrants(subject: string): boolean {
+  return UUID.test(subject);
+}
+
+/** A grant counts from `not_before` until it expires or is revoked, by the clock of the database. */
+export const IS_LIVE = `revoked_at IS NULL
+  AND (not_before IS NULL OR not_before <= clock_timestamp())
+  AND (expires_at IS NULL OR expires_at > clock_timestamp())`;
+
+/** UNION, not UNION ALL: a role that was reached is not walked again, so that a cycle ends. */
+const EFFECTIVE_PERMISSIONS = `
+  WITH RECURSIVE reached (role) AS (
+    SELECT role FROM access."grant" WHERE subject = $1 AND ${IS_LIVE}
+    UNION
+    SELECT i.inherits FROM access.role_inherits i JOIN reached r ON r.role = i.role
+  )
+  SELECT DISTINCT p.permission FROM access.role_permission p JOIN reached r ON r.role = p.role`;
+
+const NOTHING: ReadonlySet<string> = new Set();
+/** Undeclared names that were reported once; beyond, one more report says nothing new. */
+const MAX_REPORTED = 100;
+
+/** Who holds what, now: read from the database in one statement, for each request, never from a token. */
+@Injectable()
+export class HeldPermissions {
+  readonly #logger = new Logger('AccessModule');
+  readonly #ofRequest = new WeakMap<RequestContext, Promise<ReadonlySet<string>>>();
+  readonly #reported = new Set<string>();
+
+  constructor(
+    private readonly unitOfWork: UnitOfWork,
+    private readonly settings: AccessSettings,
+  ) {}
+
+  /** What the principal of this request holds; asked of the database once a request. */
+  ofRequest(context: RequestContext, principal: Principal): Promise<ReadonlySet<string>> {
+    let held = this.#ofRequest.get(context);
+    if (!held) {
+      held = this.ofSubject(principal.subject);
+      this.#ofRequest.set(context, held);
+      // A failure is not remembered: it is an answer to nothing.
+      held.catch(() => this.#ofRequest.delete(context));
+    }
+    return held;
+  }
+
+  /** @throws when the database does not answer; whoever decides refuses then. */
+  async ofSubject(subject: string): Promise<ReadonlySet<string>> {
+    if (!canHoldGrants(subject)) return NOTHING;
+    const rows = await this.unitOfWork.query<{ permission: string }>(EFFECTIVE_PERMISSIONS, [subject]);
+    const held = new Set<string>();
+    for (const { permission } of rows) {
+      // What no code declares, no code demands: it conveys nothing, whoever wrote it into the table.
+      if (this.settings.catalogue.has(permission)) held.add(permission);
+      else this.#report(permission);
+    }
+    return held;
+  }
+
+  #report(permission: string): void {
+    if (this.#reported.has(permission) || this.#reported.size >= MAX_REPORTED) return;
+    this.#reported.add(permission);
+    this.#logger.warn(
+      `a role in the database names "${permission}", which nobody declared: it conveys nothing. ` +
+        'Declare it in AccessModule\'s "permissions" or take it out of the role.',
+    );
+  }
+}

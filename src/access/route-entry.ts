@@ -1,0 +1,43 @@
+import type { Transport } from '../core/request-context.js';
+import { policyOf, type RoutePolicy } from '../core/route-policy.js';
+
+/** One way into the application: a handler under one address. */
+export interface RouteEntry {
+  readonly transport: Transport;
+  /** HTTP: the method, or `ALL`. Else: `MESSAGE`, `EVENT`, `CONNECT`, `QUERY`, `MUTATION`, `SUBSCRIPTION`, `FIELD`. */
+  readonly method: string;
+  /** HTTP: the path as it is served. Else: the pattern, the event, or `Type.field`. */
+  readonly path: string;
+  readonly version?: string;
+  readonly host?: string;
+  readonly className: string;
+  readonly handlerName: string;
+  readonly policy: RoutePolicy;
+}
+
+/** What Nest registered a class as: the prototype it reads metadata from, and the instance where there is one. */
+export interface HandlerHost {
+  readonly name: string;
+  readonly type: object;
+  readonly prototype: Readonly<Record<string, unknown>>;
+  readonly instance: Readonly<Record<string, unknown>> | undefined;
+}
+
+/**
+ * The policy of a method as it will be called. Nest reads a route from the prototype and may call what stands on the
+ * instance: when a tracer or a decorator has put something else there, both must say the same.
+ */
+export function policyOfMethod({ prototype, instance }: HandlerHost, name: string): RoutePolicy {
+  const declared = policyOf(prototype[name] as object);
+  const called = instance?.[name];
+  if (typeof called !== 'function' || called === prototype[name]) return declared;
+  const effective = policyOf(called);
+  if (JSON.stringify(effective) === JSON.stringify(declared)) return declared;
+  const fault =
+    'is replaced on its instance by a function with another policy: wrap the method of the class instead';
+  return { kind: 'undeclared', fault };
+}
+
+export function metadataOf(key: string, target: unknown): unknown {
+  return typeof target === 'function' ? (Reflect.getMetadata(key, target) as unknown) : undefined;
+}
