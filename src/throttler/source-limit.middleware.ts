@@ -1,4 +1,4 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { Clock } from '../core/clock.js';
 import { RequestContext } from '../core/request-context.js';
@@ -28,13 +28,14 @@ interface FastifyInstance {
  * It counts in this process alone: a shared storage must not be what a flood reaches first.
  */
 @Injectable()
-export class SourceLimitMiddleware {
+export class SourceLimitMiddleware implements OnModuleInit {
   readonly #logger = new Logger('ThrottlingModule');
   readonly #limit: Rate;
   readonly #sources: SourceKeys;
   readonly #counted: GcraStorage;
   readonly #recorded: GcraStorage;
   readonly #once: Rate;
+  #unknownAdapter = false;
 
   constructor(
     host: HttpAdapterHost,
@@ -47,7 +48,10 @@ export class SourceLimitMiddleware {
     this.#sources = new SourceKeys(settings.ipv6PrefixBits);
     this.#counted = new GcraStorage(clock, settings.maxKeys);
     this.#recorded = new GcraStorage(clock, MAX_RECORDED);
-    this.#install(host);
+    // At once where the adapter is there already; else with it (tests, hybrid applications); without HTTP never.
+    host.init$.subscribe(() => {
+      this.#install(host);
+    });
   }
 
   /** Counts the request, and hands a refusal to the adapter's error path, where it gets the one public shape. */
@@ -70,27 +74,28 @@ export class SourceLimitMiddleware {
     }
   }
 
-  #install(host: HttpAdapterHost): void {
-    // An application without HTTP (microservice, CLI) has no adapter, or one that serves nothing.
-    const adapter = host.httpAdapter as HttpAdapterHost['httpAdapter'] | undefined;
-    switch (adapter?.getType()) {
+  onModuleInit(): void {
+    if (this.#unknownAdapter) {
+      throw new BootError('ThrottlingModule', [
+        'the HTTP adapter is neither Express nor Fastify, so nothing limits its requests per source: use one of them',
+      ]);
+    }
+  }
+
+  #install({ httpAdapter }: HttpAdapterHost): void {
+    switch (httpAdapter.getType()) {
       case 'express':
-        adapter.use((request: unknown, _response: unknown, next: Next) => {
+        httpAdapter.use((request: unknown, _response: unknown, next: Next) => {
           this.judge(request, next);
         });
-        return;
+        break;
       case 'fastify':
-        adapter.getInstance<FastifyInstance>().addHook('onRequest', (request, _reply, done) => {
+        httpAdapter.getInstance<FastifyInstance>().addHook('onRequest', (request, _reply, done) => {
           this.judge(request, done);
         });
-        return;
-      case undefined:
-      case '':
-        return;
+        break;
       default:
-        throw new BootError('ThrottlingModule', [
-          'the HTTP adapter is neither Express nor Fastify, so requests cannot be limited per source: use one of them',
-        ]);
+        this.#unknownAdapter = true;
     }
   }
 
