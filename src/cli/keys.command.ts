@@ -7,7 +7,7 @@ import { DataKeyStore, type DataKeySummary } from '../encryption/data-key.store.
 import { generateMasterKey } from '../encryption/master-key.js';
 import { createSecretFile } from '../encryption/secret-file.js';
 import type { CliIo } from './run-cli.js';
-import { readSetting, requireSetting } from './settings.js';
+import { readSetting, requireSetting } from '../core/setting.js';
 
 /** `zero-trust keys`: makes the master key, lists the data keys. No command prints a key that is in use. */
 export function keysCommand(io: CliIo): Command {
