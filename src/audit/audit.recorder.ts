@@ -60,7 +60,8 @@ export class AuditRecorder implements OnModuleInit, BeforeApplicationShutdown, O
   async onApplicationShutdown(): Promise<void> {
     clearInterval(this.#timer);
     this.#unsubscribe();
-    // What was refused while the last requests finished.
+    // What was refused while the last requests finished, and after a flush that is still under way had begun.
+    await this.#flushing;
     await this.flush();
     const left = this.#refusals.drain();
     if (this.#missed) left.push({ ...this.#missed, example: this.#gapEvent(this.#missed) });

@@ -4,17 +4,22 @@
  */
 export const PUBLIC_DETAILS: readonly string[] = [
   'acr',
+  'after',
   'amr',
+  'before',
+  'clientId',
   'code',
+  'column',
   'count',
+  'delivery',
   'expiresAt',
   'filters',
-  'keyId',
   'limit',
   'permission',
-  'permissions',
   'role',
-  'scope',
+  'subject',
+  'table',
+  'windowSeconds',
 ];
 
 export const REDACTED = '[redacted]';
@@ -31,27 +36,30 @@ export function bounded(text: string, maxLength: number): string {
 
 export type Detail = Readonly<Record<string, string | number | boolean | null>>;
 
-/** How many facts one event may carry, and how long each may be: an entry stays far below its 65,535 bytes. */
+/** How much one event may carry, so that an entry stays below its 65,535 bytes also when all of it is escaped. */
 const MAX_FACTS = 16;
-const MAX_FACT_LENGTH = 256;
+const MAX_FACTS_LENGTH = 6000;
+const MAX_FACT_LENGTH = 2000;
 
 /** Keeps the classified facts of `detail`, redacts the rest. The number of facts and their length are bounded. */
 export function classify(
   detail: Detail | undefined,
   isPublic: (name: string) => boolean,
 ): Detail | undefined {
-  const facts = Object.entries(detail ?? {});
+  const facts = Object.entries(detail ?? {}).slice(0, MAX_FACTS);
   if (facts.length === 0) return undefined;
-  return Object.fromEntries(
-    facts
-      .slice(0, MAX_FACTS)
-      .map(([name, value]) => [bounded(name, 64), isPublic(name) ? storable(value) : REDACTED]),
-  );
+  let left = MAX_FACTS_LENGTH;
+  const classified = facts.map(([name, value]): [string, Detail[string]] => {
+    const fact = isPublic(name) ? storable(value, Math.min(left, MAX_FACT_LENGTH)) : REDACTED;
+    if (typeof fact === 'string') left = Math.max(0, left - fact.length);
+    return [bounded(name, 64), fact];
+  });
+  return Object.fromEntries(classified);
 }
 
 /** An event comes from code that the compiler checked, but an application in JavaScript may hand over anything. */
-function storable(value: unknown): Detail[string] {
+function storable(value: unknown, maxLength: number): Detail[string] {
   if (value === null || typeof value === 'boolean') return value;
   if (typeof value === 'number') return Number.isFinite(value) ? value : null;
-  return typeof value === 'string' ? bounded(value, MAX_FACT_LENGTH) : REDACTED;
+  return typeof value === 'string' ? bounded(value, maxLength) : REDACTED;
 }

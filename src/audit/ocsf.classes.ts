@@ -47,3 +47,11 @@ export const CLASS_OF_FAMILY: ReadonlyMap<string, OcsfClass> = new Map([
   ['key', ENTITY_MANAGEMENT],
   ['application', APPLICATION_LIFECYCLE],
 ]);
+
+/** severity_id of OCSF: what succeeded is Informational, what was refused is Low; these call for somebody. */
+export const SEVERITY_OF_ACTION: ReadonlyMap<string, number> = new Map([
+  ['throttle.degraded', 3],
+  ['account.tampered', 4],
+  ['audit.gap', 4],
+  ['encryption.integrity-failed', 4],
+]);

@@ -1,6 +1,6 @@
 import type { PublishedSecurityEvent } from '../core/security-events.js';
 import { bounded, classify } from './detail.classification.js';
-import { API_ACTIVITY, CLASS_OF_FAMILY, type OcsfClass } from './ocsf.classes.js';
+import { API_ACTIVITY, CLASS_OF_FAMILY, SEVERITY_OF_ACTION, type OcsfClass } from './ocsf.classes.js';
 
 /** Several occurrences of one event that were not written one by one. */
 export interface Repetition {
@@ -10,9 +10,8 @@ export interface Repetition {
 }
 
 const PRODUCT = { name: 'nestjs-zero-trust', vendor_name: 'nestjs-zero-trust' };
-/** severity_id: Informational for what succeeded, Low for what was refused, High for what could not be recorded. */
-const SEVERITY = { success: 1, failure: 2, gap: 4 } as const;
-const STATUS = { success: 1, failure: 2 } as const;
+/** severity_id and status_id happen to be numbered alike: Informational and Success, Low and Failure. */
+const OUTCOME = { success: 1, failure: 2 } as const;
 const OTHER = 99;
 const ID_LENGTH = 128;
 const PHRASE_LENGTH = 256;
@@ -38,8 +37,8 @@ export function encodeEntry(
     activity_id: activityId,
     activity_name: activityId === OTHER ? bounded(event.action, ID_LENGTH) : undefined,
     type_uid: ocsf.classUid * 100 + activityId,
-    severity_id: event.action === 'audit.gap' ? SEVERITY.gap : SEVERITY[event.outcome],
-    status_id: STATUS[event.outcome],
+    severity_id: SEVERITY_OF_ACTION.get(event.action) ?? OUTCOME[event.outcome],
+    status_id: OUTCOME[event.outcome],
     status_detail: phrase(event.reason),
     time: event.occurredAtMs,
     count: repetition?.count,

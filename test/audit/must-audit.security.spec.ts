@@ -91,3 +91,63 @@ describe('a table that must never change silently', () => {
     await app.query('RESET search_path');
   });
 });
+
+describe('rights, sessions and accounts', () => {
+  const [subject, grant, session] = [randomUUID(), randomUUID(), randomUUID()];
+  const hash = `$argon2id$v=19$m=19456,t=2,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`;
+
+  const made = [
+    `INSERT INTO access.role (name) VALUES ('reader'), ('chief')`,
+    `INSERT INTO access.role_permission (role, permission) VALUES ('reader', 'documents:read')`,
+    `INSERT INTO access.role_inherits (role, inherits) VALUES ('chief', 'reader')`,
+    `INSERT INTO access.role_may_grant (role, grantable) VALUES ('chief', 'reader')`,
+    `INSERT INTO access."grant" (id, subject, role, reason, granted_by) VALUES ('${grant}', '${subject}', 'reader', 'a test', 'test')`,
+    `INSERT INTO sessions.session (id, subject, client_id, delivery, acr, amr, auth_time, expires_at)
+     VALUES ('${session}', '${subject}', 'web', 'token', 'aal1', '{pwd}', date_trunc('second', now()), now() + interval '1 hour')`,
+    `INSERT INTO identity.account (id, email, canonical_email, display_name, password_hash)
+     VALUES ('${subject}', 'a@example.test', 'a@example.test', 'A', '${hash}')`,
+  ];
+
+  beforeAll(() => transaction(event(), ...made));
+
+  test.each([
+    `INSERT INTO access.role (name) VALUES ('intruder')`,
+    `INSERT INTO access.role_permission (role, permission) VALUES ('reader', 'documents:write')`,
+    'DELETE FROM access.role_permission',
+    `INSERT INTO access.role_inherits (role, inherits) VALUES ('reader', 'chief')`,
+    'DELETE FROM access.role_may_grant',
+    `INSERT INTO access."grant" (id, subject, role, reason, granted_by) VALUES ('${randomUUID()}', '${subject}', 'chief', 'a test', 'test')`,
+    `UPDATE access."grant" SET revoked_at = now(), revoked_by = 'test'`,
+    `INSERT INTO sessions.session (id, subject, client_id, delivery, acr, amr, auth_time, expires_at)
+     VALUES ('${randomUUID()}', '${subject}', 'web', 'token', 'aal3', '{pwd}', date_trunc('second', now()), now() + interval '1 year')`,
+    `UPDATE sessions.session SET ended_at = now(), ended_reason = 'logout'`,
+    `UPDATE identity.account SET state = 'disabled', disabled_at = now()`,
+    `UPDATE identity.account SET password_hash = replace(password_hash, 'A', 'B')`,
+  ])('do not change without an event: %s', async (sql) => {
+    await expect(app.query(sql)).rejects.toMatchObject(UNRECORDED);
+  });
+
+  test('change with one', async () => {
+    await transaction(event(), `UPDATE sessions.session SET ended_at = now(), ended_reason = 'logout'`);
+    const { rows } = await owner.query('SELECT ended_reason FROM sessions.session');
+    expect(rows).toEqual([{ ended_reason: 'logout' }]);
+  });
+
+  test('are watched on every table that conveys them', async () => {
+    const { rows } = await owner.query<{ watched: string }>(
+      `SELECT tgrelid::regclass::text AS watched FROM pg_trigger
+       WHERE tgname = 'must_audit' AND tgenabled = 'O' AND tgdeferrable AND tginitdeferred
+         AND tgtype & 28 = 28 AND tgrelid <> 'shop.item'::regclass ORDER BY 1`,
+    );
+    expect(rows.map(({ watched }) => watched)).toEqual([
+      'access."grant"',
+      'access.role',
+      'access.role_inherits',
+      'access.role_may_grant',
+      'access.role_permission',
+      'identity.account',
+      'sessions.session',
+      'sessions.signing_key',
+    ]);
+  });
+});
