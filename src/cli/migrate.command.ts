@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { migrate, type MigrateReport } from '../database/migrate.js';
 import type { CliIo } from './run-cli.js';
-import { readSetting, requireSetting } from './settings.js';
+import { readSetting, requireSetting } from '../core/setting.js';
 
 interface Flags {
   readonly dir: readonly string[];

@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import type { Environment } from './settings.js';
+import type { Environment } from '../core/setting.js';
 
 /** What a command touches of its process. */
 export interface CliIo {

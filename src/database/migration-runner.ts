@@ -1,5 +1,6 @@
 import type { DataSource, MigrationInterface, QueryRunner } from 'typeorm';
 import { MigrationExecutor } from 'typeorm';
+import { databaseErrorLine } from './database.errors.js';
 import type { MigrationFile } from './migration-file.js';
 
 const TABLES = `
@@ -51,7 +52,9 @@ function migrationClass(
     readonly name = file.name;
 
     async up(runner: QueryRunner): Promise<void> {
-      await runner.query(file.sql);
+      await runner.query(file.sql).catch((cause: unknown) => {
+        throw new TypeError(`the migration ${file.file} failed: ${databaseErrorLine(cause)}`, { cause });
+      });
       await runner.query('INSERT INTO zero_trust.migration_checksum (name, checksum) VALUES ($1, $2)', [
         file.name,
         file.checksum,

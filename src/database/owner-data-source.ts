@@ -1,4 +1,4 @@
-import { DataSource } from 'typeorm';
+import { AbstractLogger, DataSource } from 'typeorm';
 import { databaseErrorLine } from './database.errors.js';
 import { databaseTls, type DatabaseTlsOptions } from './database-tls.js';
 import { parseDatabaseUrl } from './database-url.js';
@@ -26,6 +26,7 @@ export async function openOwner(url: string, tls: DatabaseTlsOptions): Promise<D
     migrationsTableName: 'migration',
     synchronize: false,
     installExtensions: false,
+    logger: new Silent(false),
     connectTimeoutMS: 5000,
     extra: { max: 2, keepAlive: true },
   });
@@ -35,5 +36,12 @@ export async function openOwner(url: string, tls: DatabaseTlsOptions): Promise<D
     throw new TypeError(`the database cannot be reached as the owner: ${databaseErrorLine(cause)}`, {
       cause,
     });
+  }
+}
+
+/** TypeORM writes to standard output, where the report goes. */
+class Silent extends AbstractLogger {
+  protected override writeLog(): void {
+    // What matters is thrown, or told through onProgress.
   }
 }

@@ -1,4 +1,4 @@
-import { DataSource } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import { KitDataSource } from '../../src/database/data-source.js';
 import type { DatabaseOptions } from '../../src/database/database.options.js';
 import { buildDataSource, type EntityClass } from '../../src/database/open-data-source.js';

@@ -358,19 +358,19 @@ test('for every nesting of work, failures and swallowed failures, exactly the co
         }
       };
       const performUnit = async (each: readonly Step[]): Promise<void> => {
-        const unit = { written: [] as number[], doomed: false };
-        let failed = false;
+        const unit = { written: [] as number[], doomed: false, failed: false };
         try {
           await opened.unitOfWork.runDetached(() =>
             perform(each, unit).catch((error: unknown) => {
-              failed = true;
+              unit.failed = true;
               throw error;
             }),
           );
-          expect(unit.doomed || failed).toBe(false);
+          expect(unit.doomed || unit.failed).toBe(false);
           for (const id of unit.written) expected.add(id);
         } catch (error) {
-          if (!unit.doomed && !failed) throw new Error('the unit failed for no reason', { cause: error });
+          if (!unit.doomed && !unit.failed)
+            throw new Error('the unit failed for no reason', { cause: error });
           throw error;
         }
       };

@@ -10,7 +10,7 @@ export interface TestDatabase {
   readonly ownerUrl: string;
   /** Member of `zt_audit_sequencer`. */
   readonly auditUrl: string;
-  /** A superuser, unless TEST_DATABASE_URL names a lesser login. */
+  /** For tests that tamper. */
   readonly superuserUrl: string;
   readonly name: string;
   /** Also ends whatever is still connected. */

@@ -25,7 +25,7 @@ declare module 'vitest' {
 
 const SAMPLE_MIGRATIONS = fileURLToPath(new URL('../../sample/migrations/', import.meta.url));
 
-/** One PostgreSQL a run: `TEST_DATABASE_URL` (a login that may create databases and roles), or an embedded one. */
+/** One PostgreSQL a run: `TEST_DATABASE_URL` (a superuser of a server that may be written to), or an embedded one. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   process.env['NODE_ENV'] ??= 'test';
   const given = process.env['TEST_DATABASE_URL'];
@@ -39,6 +39,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const run = `zt_test_${randomBytes(6).toString('hex')}`;
   const admin = new pg.Client({ connectionString: superuserUrl });
   await admin.connect();
+  // Tests tamper as a superuser would, to show that it is noticed.
+  const { rows } = await admin.query<{ is_superuser: string }>('SHOW is_superuser');
+  if (rows[0]?.is_superuser !== 'on')
+    throw new TypeError('TEST_DATABASE_URL must be the URL of a superuser.');
   const server = await prepare(admin, superuserUrl, run);
   project.provide('database', server);
   return async () => {
@@ -58,7 +62,6 @@ async function prepare(admin: pg.Client, superuserUrl: string, run: string): Pro
     );
     await admin.query(`GRANT ${group} TO ${run}_owner WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`);
   }
-  await admin.query(`GRANT ${run}_owner TO CURRENT_USER`).catch(() => undefined);
   const template = `${run}_template`;
   await admin.query(`CREATE DATABASE ${template} OWNER ${run}_owner`);
   const urlOf = (login: string, password: string): string => {

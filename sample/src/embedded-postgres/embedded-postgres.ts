@@ -6,7 +6,7 @@ import { binariesFor } from './binaries.js';
 import { reachableHome } from './home.js';
 import { initialise, serverEnvironment } from './initialise.js';
 import { clearStaleLock } from './stale-lock.js';
-import { launch } from './server-process.js';
+import { launch, type ServerProcess } from './server-process.js';
 import type { SupervisorOrder } from './supervisor.js';
 
 export interface EmbeddedPostgresOptions {
@@ -30,7 +30,7 @@ export interface EmbeddedPostgres {
   readonly host: string;
   readonly port: number;
   /** Ends sessions, writes everything down, and resolves when PostgreSQL is gone. */
-  readonly stop: () => Promise<void>;
+  readonly stop: ServerProcess['stop'];
 }
 
 const HOST = '127.0.0.1';

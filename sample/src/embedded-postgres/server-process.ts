@@ -9,8 +9,11 @@ const READY = 'database system is ready to accept connections';
 /** Recovery after a crash can take a while; a start that hangs must still end. */
 const START_DEADLINE_MS = 60_000;
 
+/** `immediate` is a crash: sessions are cut, nothing is written down, the next start recovers. */
+export type StopMode = 'fast' | 'immediate';
+
 export interface ServerProcess {
-  readonly stop: () => Promise<void>;
+  readonly stop: (mode?: StopMode) => Promise<void>;
 }
 
 /** Starts the supervisor, which starts PostgreSQL. @returns the last lines of its log when it did not become ready. */
@@ -55,10 +58,10 @@ export async function launch(
     });
     setTimeout(resolve, START_DEADLINE_MS, false).unref();
   });
-  // What we write is never read: only its end counts, and a supervisor that is gone already is no fault.
+  // A supervisor that is gone already is no fault.
   child.stdin.on('error', () => undefined);
-  const stop = async (): Promise<void> => {
-    child.stdin.end();
+  const stop = async (mode: StopMode = 'fast'): Promise<void> => {
+    child.stdin.end(mode === 'immediate' ? mode : undefined);
     await exited;
   };
   if (!(await ready)) {

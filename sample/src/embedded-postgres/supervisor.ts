@@ -30,11 +30,12 @@ export function supervise(spawn: typeof Spawn, rmSync: typeof RemoveSync, order:
     windowsHide: true,
   });
   let stopping = false;
+  let immediate = false;
   const stop = (): void => {
     if (stopping) return;
     stopping = true;
     if (process.platform === 'win32') {
-      spawn(pgCtl, ['stop', '-D', dataDirectory, '-m', 'fast'], {
+      spawn(pgCtl, ['stop', '-D', dataDirectory, '-m', immediate ? 'immediate' : 'fast'], {
         ...as,
         stdio: 'ignore',
         windowsHide: true,
@@ -42,10 +43,16 @@ export function supervise(spawn: typeof Spawn, rmSync: typeof RemoveSync, order:
       return;
     }
     // Fast shutdown: ends sessions, writes a checkpoint. If that hangs, immediate: the next start recovers.
-    server.kill('SIGINT');
+    server.kill(immediate ? 'SIGQUIT' : 'SIGINT');
     setTimeout(() => server.kill('SIGQUIT'), 10_000).unref();
   };
-  process.stdin.on('end', stop).on('error', stop).resume();
+  // Whatever is written into it means: at once.
+  process.stdin
+    .on('data', () => {
+      immediate = true;
+    })
+    .on('end', stop)
+    .on('error', stop);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
   server.on('error', (error) => {
     process.stderr.write(`cannot run ${postgres}: ${error.message}\n`);
