@@ -138,7 +138,8 @@ export async function limitedApplication(options: LimitedApplicationOptions): Pr
   const events: PublishedSecurityEvent[] = [];
   app.get(SecurityEvents).subscribe((event) => void events.push(event));
   await app.listen(0, '127.0.0.1');
-  const url = `http://127.0.0.1:${String(((app.getHttpServer() as Server).address() as AddressInfo).port)}`;
+  const server = app.getHttpServer() as Server;
+  const url = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
   return {
     clock,
     events,
@@ -152,6 +153,10 @@ export async function limitedApplication(options: LimitedApplicationOptions): Pr
         throw new Error('the record is full');
       });
     },
-    close: () => app.close(),
+    close: () => {
+      // A body that was refused before it was read may keep its connection open.
+      server.closeAllConnections();
+      return app.close();
+    },
   };
 }
