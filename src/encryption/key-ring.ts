@@ -59,8 +59,8 @@ export class KeyRing implements OnModuleInit {
     } catch (error) {
       if (!(error instanceof IntegrityError)) throw error;
       throw new BootError('EncryptionModule', [
-        'masterKey (ZERO_TRUST_MASTER_KEY): the master key does not open the keys of this database: ' +
-          'start with the one that they were made under, or with the database that belongs to this one.',
+        'masterKey (ZERO_TRUST_MASTER_KEY): the master key does not open the keys of this database ' +
+          `(${error.detail}): start with the one that they were made under, or restore encryption.data_key.`,
       ]);
     }
   }

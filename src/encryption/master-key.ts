@@ -2,7 +2,7 @@ import { createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
 import { BootError } from '../core/zero-trust-error.js';
 
 const KEY_BYTES = 32;
-const FORMATS = '32 random bytes as base64 (44 characters), base64url (43) or hex (64)';
+const FORMATS = '32 random bytes as base64 or base64url (43 characters, 44 when padded) or hex (64)';
 const MEND = 'make one with `zero-trust keys generate` and keep it in ZERO_TRUST_MASTER_KEY or its _FILE';
 
 /** None shorter than six characters: a random key must not contain one by chance. */
@@ -56,14 +56,15 @@ function refusal(fault: string): BootError {
   return new BootError('EncryptionModule', [`masterKey (ZERO_TRUST_MASTER_KEY) ${fault}: ${MEND}.`]);
 }
 
-/** The three forms have three lengths, so no text can be read in two ways. */
+/** Hex and base64 have two lengths, so no text can be read in two ways. */
 function decode(text: string): Buffer | undefined {
   if (/^[0-9a-f]{64}$/i.test(text)) return Buffer.from(text, 'hex');
-  if (!/^(?:[A-Za-z0-9+/]{43}=|[A-Za-z0-9_-]{43})$/.test(text)) return undefined;
-  const bytes = Buffer.from(text, 'base64');
+  const unpadded = text.replace(/=$/, '');
+  if (!/^(?:[A-Za-z0-9+/]{43}|[A-Za-z0-9_-]{43})$/.test(unpadded)) return undefined;
+  const bytes = Buffer.from(unpadded, 'base64');
   // The last character carries two unused bits: with them set, two texts would mean one key.
-  const canonical = text.endsWith('=') ? bytes.toString('base64') : bytes.toString('base64url');
-  return canonical === text ? bytes : undefined;
+  const canonical = bytes.toString('base64url');
+  return canonical === unpadded.replaceAll('+', '-').replaceAll('/', '_') ? bytes : undefined;
 }
 
 /** What shows that a key was not drawn at random. A random key fails all of these together less than once in 10^6. */
