@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cp, mkdir, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { chmod, cp, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import type { Account } from './account.js';
@@ -25,6 +25,10 @@ export async function binariesFor(account: Account | undefined, copyHome: string
     const half = `${copy}.${process.pid}.partial`;
     await mkdir(half, { recursive: true, mode: 0o755 });
     await cp(join(root, 'native'), join(half, 'native'), { recursive: true, verbatimSymlinks: true });
+    // A copy keeps modes, also those of folders that must not be written to.
+    for (const each of await readdir(half, { recursive: true, withFileTypes: true })) {
+      if (each.isDirectory()) await chmod(join(each.parentPath, each.name), 0o755);
+    }
     await linked(half);
     await rm(copy, { recursive: true, force: true });
     await rename(half, copy);
