@@ -1,6 +1,6 @@
-import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import pg from 'pg';
-import { ZeroTrustError } from '../core/zero-trust-error.js';
+import { BootError, ZeroTrustError } from '../core/zero-trust-error.js';
 import { databaseErrorLine } from '../database/database.errors.js';
 import { HANG_UP_AFTER_MS } from '../database/open-data-source.js';
 import { HangUpClient } from '../database/postgres-client.js';
@@ -57,6 +57,16 @@ FROM (
 ) AS page
 ORDER BY edge, recorded_at, id`;
 
+/** Null where the table is not there. */
+const LOGIN_RIGHTS = `
+SELECT has_table_privilege(to_regclass('audit.pending'), 'SELECT') AS reads,
+       has_table_privilege(to_regclass('audit.pending'), 'INSERT, UPDATE, TRUNCATE') AS rewrites`;
+
+interface LoginRights {
+  readonly reads: boolean | null;
+  readonly rewrites: boolean | null;
+}
+
 const START: AuditPosition = { recordedAt: '-infinity', id: '00000000-0000-0000-0000-000000000000' };
 
 type Row = { id: string; recordedAt: string } & (
@@ -70,7 +80,7 @@ type Row = { id: string; recordedAt: string } & (
  * appear before the place that a reader has already reached.
  */
 @Injectable()
-export class AuditReader implements OnApplicationShutdown {
+export class AuditReader implements OnModuleInit, OnApplicationShutdown {
   readonly #pool: pg.Pool;
   readonly #scanLimit: number;
 
@@ -100,6 +110,21 @@ export class AuditReader implements OnApplicationShutdown {
     this.#pool.on('error', (error) => {
       logger.warn(`an idle connection was lost: ${databaseErrorLine(error)}`);
     });
+  }
+
+  /** @throws BootError when the login cannot read the log, or could rewrite it (ASVS 13.2.2, 16.4.2). */
+  async onModuleInit(): Promise<void> {
+    const { rows } = await this.#pool.query<LoginRights>(LOGIN_RIGHTS).catch((error: unknown) => {
+      const fault = `readerUrl: cannot be used: ${databaseErrorLine(error)}. Is it running, and is the login right?`;
+      throw new BootError('AuditModule', [fault]);
+    });
+    const mend = 'give the audit login that `zero-trust migrate` makes.';
+    if (rows[0]?.reads !== true) {
+      throw new BootError('AuditModule', [`readerUrl: its login may not read audit.pending; ${mend}`]);
+    }
+    if (rows[0].rewrites) {
+      throw new BootError('AuditModule', [`readerUrl: its login could rewrite the log; ${mend}`]);
+    }
   }
 
   /**

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { SecurityEvent } from '../../src/core/security-events.js';
 import { AuditedApplication } from './audited.application.js';
 
@@ -14,10 +14,10 @@ interface Page {
 
 let audited: AuditedApplication;
 
-beforeEach(async () => {
+const start = async (): Promise<void> => {
   audited = await AuditedApplication.start({ scanLimit: 100, readTimeoutMs: 1000 });
-});
-afterEach(() => audited.close());
+};
+const close = (): Promise<void> => audited.close();
 
 async function publish(changes: Partial<SecurityEvent> = {}): Promise<void> {
   const event: SecurityEvent = { action: 'grant.created', outcome: 'success', delivery: 'detached' };
@@ -48,6 +48,9 @@ const actionsOf = (entries: readonly Entry[]): string[] =>
   entries.map(({ event }) => event.metadata.event_code);
 
 describe('who may read the log', () => {
+  beforeEach(start);
+  afterEach(close);
+
   test('AUD-25 without the permission nobody reads: 401 for strangers, 403 for the others', async () => {
     expect((await audited.get('/admin/audit')).status).toBe(401);
     expect((await audited.get('/admin/audit', 'viewer')).status).toBe(403);
@@ -79,6 +82,9 @@ describe('who may read the log', () => {
 });
 
 describe('a page', () => {
+  beforeEach(start);
+  afterEach(close);
+
   test('shows entries as they were written, the oldest first', async () => {
     for (const action of ['grant.created', 'grant.revoked', 'role.updated'] as const)
       await publish({ action });
@@ -144,7 +150,9 @@ describe('a page', () => {
 describe('a filter', () => {
   const alice = '0190b1a0-0000-7000-8000-000000000001';
 
-  beforeEach(async () => {
+  afterAll(close);
+  beforeAll(async () => {
+    await start();
     await publish({ actor: alice, target: { type: 'grant', id: '1' } });
     await publish({ actor: 'bob', action: 'grant.revoked', target: { type: 'grant', id: '2' } });
     await publish({ actor: 'bob', action: 'role.updated', target: { type: 'role', id: 'editor:1' } });
@@ -205,13 +213,17 @@ describe('a filter', () => {
     'sort=id',
     'tenant=other',
   ])('%s is refused with 400, and nothing is read', async (query) => {
+    const before = await audited.actions();
     const { status } = await audited.get(`/admin/audit?${query}`, 'auditor');
     expect(status).toBe(400);
-    expect(await audited.actions()).not.toContain('audit.read');
+    expect(await audited.actions()).toEqual(before);
   });
 });
 
 describe('the login that reads', () => {
+  beforeEach(start);
+  afterEach(close);
+
   test('can be lost at any moment: 503 while it is gone, and reading goes on when it is back', async () => {
     await publish();
     expect((await read()).entries).toHaveLength(2);
