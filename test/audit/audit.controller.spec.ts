@@ -213,10 +213,10 @@ describe('a filter', () => {
     'sort=id',
     'tenant=other',
   ])('%s is refused with 400, and nothing is read', async (query) => {
-    const before = await audited.actions();
+    const before = (await audited.entries()).length;
     const { status } = await audited.get(`/admin/audit?${query}`, 'auditor');
     expect(status).toBe(400);
-    expect(await audited.actions()).toEqual(before);
+    expect(await audited.entries()).toHaveLength(before);
   });
 });
 
