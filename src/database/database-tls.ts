@@ -1,4 +1,3 @@
-import type { TlsOptions } from 'node:tls';
 import type { DatabaseAddress } from './database-url.js';
 
 export interface DatabaseTlsOptions {
@@ -16,6 +15,14 @@ export interface DatabaseTlsOptions {
   readonly tlsCa?: string;
 }
 
+export interface VerifiedTls {
+  readonly rejectUnauthorized: true;
+  readonly minVersion: 'TLSv1.2';
+  /** The name that the certificate must bear. Older versions of pg forget it for addresses, and check `localhost`. */
+  readonly host: string;
+  readonly ca?: string;
+}
+
 /**
  * What pg is told about TLS (ASVS 12.3.1, 12.3.2): a verified certificate or nothing. `require`, `prefer` and their
  * like encrypt towards whoever answers; they are refused.
@@ -26,7 +33,7 @@ export function databaseTls(
   address: DatabaseAddress,
   options: DatabaseTlsOptions,
   production: boolean,
-): TlsOptions | false {
+): VerifiedTls | false {
   const { sslMode } = address;
   if (sslMode !== undefined && sslMode !== 'verify-full' && sslMode !== 'disable') {
     throw new TypeError('has an sslmode that does not verify the server; write sslmode=verify-full');
@@ -40,7 +47,13 @@ export function databaseTls(
     asked ??
     (address.host.startsWith('/') || (address.local && options.tlsCa === undefined) ? 'off' : 'verify-full');
   if (mode === 'verify-full') {
-    return { rejectUnauthorized: true, minVersion: 'TLSv1.2', ...(options.tlsCa && { ca: options.tlsCa }) };
+    const { tlsCa } = options;
+    return {
+      rejectUnauthorized: true,
+      minVersion: 'TLSv1.2',
+      host: address.host,
+      ...(tlsCa && { ca: tlsCa }),
+    };
   }
   if (production && !address.local) {
     throw new TypeError(

@@ -33,10 +33,10 @@ export function parseDatabaseUrl(text: string): DatabaseAddress {
       throw new TypeError('has a parameter that is not understood; only "host" and "sslmode" are');
     }
   }
-  const named = decodeURIComponent(url.hostname).replace(/^\[(.*)\]$/, '$1');
+  const named = decoded(url.hostname).replace(/^\[(.*)\]$/, '$1');
   const host = url.searchParams.get('host') ?? (named === 'socket.invalid' ? '' : named);
-  const user = decodeURIComponent(url.username);
-  const database = decodeURIComponent(url.pathname.slice(1));
+  const user = decoded(url.username);
+  const database = decoded(url.pathname.slice(1));
   if (host === '') throw new TypeError('names no host');
   if (user === '') throw new TypeError('names no user');
   if (database === '') throw new TypeError('names no database');
@@ -44,11 +44,19 @@ export function parseDatabaseUrl(text: string): DatabaseAddress {
     host,
     port: url.port === '' ? 5432 : Number(url.port),
     user,
-    password: url.password === '' ? undefined : decodeURIComponent(url.password),
+    password: url.password === '' ? undefined : decoded(url.password),
     database,
     local: host.startsWith('/') || isLoopback(host),
     sslMode: url.searchParams.get('sslmode') ?? undefined,
   };
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw new TypeError('has a % that begins no escape; write %25 for the character itself');
+  }
 }
 
 function isLoopback(host: string): boolean {
