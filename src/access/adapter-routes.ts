@@ -22,5 +22,6 @@ export interface WrappableAdapter extends Pick<
 > {
   createMiddlewareFactory(...given: unknown[]): Mount | Promise<Mount>;
   setNotFoundHandler?(handler: object, ...rest: unknown[]): unknown;
+  enableCors(...given: unknown[]): unknown;
   setErrorHandler?(handler: object, ...rest: unknown[]): unknown;
 }

@@ -26,6 +26,7 @@ export class FastifyRoutes implements AdapterRouteReader {
   readonly #contexts: object[];
   readonly #own = new WeakSet();
   #nestIsRegistering = false;
+  #cors = false;
 
   constructor(adapter: WrappableAdapter, isHandler: (candidate: unknown) => boolean, recheck: () => void) {
     const fastify = adapter.getInstance<FastifyLike>();
@@ -64,6 +65,8 @@ export class FastifyRoutes implements AdapterRouteReader {
     // Fastify adds HEAD to every GET by itself: the same route.
     const hasGet = this.#foreign.some((known) => known.method === 'GET' && known.path === path);
     for (const method of methods) {
+      // The one route of @fastify/cors, which `app.enableCors()` registers: it answers preflights.
+      if (this.#cors && method === 'OPTIONS' && path === '*') continue;
       if (method !== 'HEAD' || !hasGet) this.#foreign.push({ method, path });
     }
   }
@@ -85,6 +88,11 @@ export class FastifyRoutes implements AdapterRouteReader {
         }
       };
     }
+    const enableCors = adapter.enableCors.bind(adapter);
+    adapter.enableCors = (...given) => {
+      this.#cors = true;
+      return enableCors(...given);
+    };
     const createMiddlewareFactory = adapter.createMiddlewareFactory.bind(adapter);
     adapter.createMiddlewareFactory = async (...given) => {
       const mount = await createMiddlewareFactory(...given);
