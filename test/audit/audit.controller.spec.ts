@@ -15,7 +15,7 @@ interface Page {
 let audited: AuditedApplication;
 
 const start = async (): Promise<void> => {
-  audited = await AuditedApplication.start({ scanLimit: 100, readTimeoutMs: 1000 });
+  audited = await AuditedApplication.start({ scanLimit: 100 });
 };
 const close = (): Promise<void> => audited.close();
 
