@@ -1,0 +1,109 @@
+// The door: everything that applications may use, in the order of a request. Nothing inside src/ imports it.
+
+// Composition
+export { ZeroTrustModule, type ZeroTrustAsyncOptions, type ZeroTrustOptions } from './zero-trust.module.js';
+
+// Core: the words, the policy marks, the pipeline
+export { Authenticator } from './core/authenticator.js';
+export { Clock, SystemClock } from './core/clock.js';
+export {
+  definePermissions,
+  type Permission,
+  type PermissionCatalogue,
+  type PermissionsOf,
+  type Register,
+} from './core/permission.js';
+export {
+  PASSED,
+  Pipeline,
+  PIPELINE,
+  refused,
+  type JudgedCall,
+  type Stage,
+  type StageName,
+  type Verdict,
+} from './core/pipeline.js';
+export { PipelineModule } from './core/pipeline.module.js';
+export { type Principal } from './core/principal.js';
+export { CurrentPrincipal } from './core/principal.decorator.js';
+export { RequestContext, type RequestContextInit, type Transport } from './core/request-context.js';
+export { Authenticated, policyOf, Public, RequirePermission, type RoutePolicy } from './core/route-policy.js';
+export {
+  SecurityEvents,
+  type PublishedSecurityEvent,
+  type SecurityAction,
+  type SecurityEvent,
+  type SecurityEventDelivery,
+  type SecurityEventListener,
+} from './core/security-events.js';
+export { readSetting } from './core/setting.js';
+export { uuidV7 } from './core/uuid-v7.js';
+export {
+  BootError,
+  ZeroTrustError,
+  type ErrorCode,
+  type ZeroTrustErrorInit,
+} from './core/zero-trust-error.js';
+
+// Database
+export { KitDataSource } from './database/data-source.js';
+export { isDatabaseUnavailable } from './database/database.errors.js';
+export { DatabaseModule } from './database/database.module.js';
+export { type DatabaseOptions } from './database/database.options.js';
+export { DatabaseProbe } from './database/database.probe.js';
+export { migrate, MigrateError, type MigrateOptions, type MigrateReport } from './database/migrate.js';
+export { UnitOfWork } from './database/unit-of-work.js';
+
+// Encryption
+export { type Cell } from './encryption/cell.js';
+export { developmentMasterKey } from './encryption/development-master-key.js';
+export { IntegrityError } from './encryption/encryption.errors.js';
+export { EncryptionModule } from './encryption/encryption.module.js';
+export { type EncryptionOptions } from './encryption/encryption.options.js';
+export { FieldCipher } from './encryption/field-cipher.js';
+export { KeyRing } from './encryption/key-ring.js';
+
+// The edge
+export { HttpModule } from './http/http.module.js';
+export { type HttpOptions } from './http/http.options.js';
+export { secureApplication } from './http/secure-application.js';
+
+// Throttling
+export { ThrottleStrictly } from './throttler/throttle.decorators.js';
+export { ThrottlingModule } from './throttler/throttling.module.js';
+export { type ThrottlingOptions } from './throttler/throttling.options.js';
+export { ThrottlingService } from './throttler/throttling.service.js';
+
+// Access
+export { AccessModule } from './access/access.module.js';
+export {
+  type AccessOptions,
+  type AdapterRouteDeclaration,
+  type DeclaredRole,
+} from './access/access.options.js';
+export { AccessService, type ObjectDemand } from './access/access.service.js';
+export { SYSTEM_PRINCIPAL } from './access/actor.js';
+export { decide, type AccessQuestion, type Decision, type RefusalReason } from './access/decide.js';
+export { GrantsService, type GrantRequest } from './access/grants.service.js';
+export { type Grant } from './access/grants.store.js';
+export { objectRule, type ObjectRule } from './access/object-rule.js';
+export { RolesService } from './access/roles.service.js';
+export { RouteInventory } from './access/route-inventory.js';
+
+// Audit
+export { AuditModule } from './audit/audit.module.js';
+export { type AuditOptions } from './audit/audit.options.js';
+
+// Monitoring
+export { MonitoringModule } from './monitoring/monitoring.module.js';
+
+// Sessions
+export { SessionsModule } from './sessions/sessions.module.js';
+export { type SessionsOptions } from './sessions/sessions.options.js';
+export { SessionsService, type NewSession, type OpenedSession } from './sessions/sessions.service.js';
+
+// Identity
+export { AccountsService, type NewAccount } from './identity/accounts.service.js';
+export { type Account } from './identity/account.store.js';
+export { IdentityModule } from './identity/identity.module.js';
+export { type IdentityOptions } from './identity/identity.options.js';

@@ -1,0 +1,89 @@
+import 'reflect-metadata';
+import { developmentMasterKey, migrate } from 'nestjs-zero-trust';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { createApplication, explainFailedStart } from './application.js';
+import { seedDemoAccounts, type DemoAccount } from './demo-accounts.js';
+import { developmentDatabase, type DevelopmentDatabase } from './development-database.js';
+import { readListenAddress } from './settings.js';
+
+// `npm start`: the whole service on a laptop, with nothing to install and nothing to configure.
+process.env.NODE_ENV ??= 'development';
+if (existsSync('.env')) process.loadEnvFile('.env');
+
+const data = resolve('.data');
+const migrations = fileURLToPath(new URL('../migrations', import.meta.url));
+
+let database: DevelopmentDatabase | undefined;
+let app: Awaited<ReturnType<typeof createApplication>> | undefined;
+let ending: Promise<void> | undefined;
+
+/** Stops accepting, finishes what runs, then stops the embedded database. A second signal changes nothing. */
+function end(exitCode: number): Promise<void> {
+  ending ??= (async () => {
+    try {
+      await app?.close();
+    } finally {
+      await database?.stop();
+      process.exit(exitCode);
+    }
+  })();
+  return ending;
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void end(0));
+endWithParent();
+
+try {
+  if (process.env.NODE_ENV === 'production')
+    throw new Error('npm start is for development; production starts sample/dist/main.js.');
+  const { host, port } = readListenAddress();
+  await mkdir(data, { recursive: true, mode: 0o700 });
+  await chmod(data, 0o700);
+  if (!process.env.ZERO_TRUST_MASTER_KEY_FILE) {
+    process.env.ZERO_TRUST_MASTER_KEY ??= await developmentMasterKey(resolve(data, 'master.key'));
+  }
+  database = await developmentDatabase(data);
+  await migrate({ ...database.logins, directories: [migrations] });
+  app = await createApplication();
+  const demo = await seedDemoAccounts(app, resolve(data, 'demo-accounts.json'));
+  await app.listen(port, host);
+  const url = (await app.getUrl()).replace('[::1]', 'localhost');
+  if (demo.made) printAccounts(demo.accounts);
+  console.log(`listening on ${url}`);
+  printFirstSteps(url, demo.accounts);
+} catch (failure) {
+  console.error(explainFailedStart(failure));
+  await end(1);
+}
+
+function printAccounts(accounts: readonly DemoAccount[]): void {
+  console.log('\nDemo accounts (also in .data/demo-accounts.json; shown this once):');
+  for (const { email, password, roles } of accounts)
+    console.log(`  ${email.padEnd(24)} ${password}   ${roles.join(', ')}`);
+  console.log('');
+}
+
+function printFirstSteps(url: string, accounts: readonly DemoAccount[]): void {
+  const viewer = accounts.find(({ email }) => email.startsWith('viewer@'));
+  if (!viewer) return;
+  const body = JSON.stringify({ email: viewer.email, password: viewer.password, delivery: 'token' });
+  const token = `TOKEN=$(curl -s ${url}/auth/login -H 'Content-Type: application/json' -d '${body}' | sed 's/.*"accessToken":"\\([^"]*\\)".*/\\1/')`;
+  console.log(`
+Try it: sign in, an allowed call, a refused call.
+  ${token}
+  curl -s ${url}/documents -H "Authorization: Bearer $TOKEN"
+  curl -s ${url}/invoices -H "Authorization: Bearer $TOKEN"
+`);
+}
+
+/** npm that is killed cannot pass the signal on: a service whose parent is gone has nobody who would stop it. */
+function endWithParent(): void {
+  if (process.env.npm_lifecycle_event !== 'start') return;
+  const parent = process.ppid;
+  setInterval(() => {
+    if (process.ppid !== parent) void end(0);
+  }, 500).unref();
+}

@@ -1,0 +1,28 @@
+import { Body, Controller, Get, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
+import { CurrentPrincipal, RequirePermission, type Principal } from 'nestjs-zero-trust';
+import { PageQuery, type Page } from '../page.query.js';
+import { CreateInvoiceDto } from './invoices.dto.js';
+import { InvoicesService, type InvoiceView } from './invoices.service.js';
+
+@Controller('invoices')
+export class InvoicesController {
+  constructor(private readonly invoices: InvoicesService) {}
+
+  @Get()
+  @RequirePermission('invoices:read')
+  list(@Query() page: PageQuery): Promise<Page<InvoiceView>> {
+    return this.invoices.list(page);
+  }
+
+  @Post()
+  @RequirePermission('invoices:write')
+  create(@CurrentPrincipal() caller: Principal, @Body() dto: CreateInvoiceDto): Promise<InvoiceView> {
+    return this.invoices.create(caller, dto);
+  }
+
+  @Get(':id')
+  @RequirePermission('invoices:read')
+  read(@Param('id', ParseUUIDPipe) id: string): Promise<InvoiceView> {
+    return this.invoices.read(id);
+  }
+}

@@ -1,0 +1,99 @@
+import { Injectable } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import {
+  AccessService,
+  Clock,
+  FieldCipher,
+  SecurityEvents,
+  UnitOfWork,
+  uuidV7,
+  ZeroTrustError,
+  type Principal,
+} from 'nestjs-zero-trust';
+import { MoreThan, type Repository } from 'typeorm';
+import { pageOf, readAhead, type Page, type PageQuery } from '../page.query.js';
+import { Invoice } from './invoice.entity.js';
+import type { CreateInvoiceDto } from './invoices.dto.js';
+
+export interface InvoiceView {
+  readonly id: string;
+  readonly createdBy: string;
+  readonly clientName: string;
+  /** Whole for who holds `invoices:read-iban`, else its last four characters. */
+  readonly iban: string;
+  readonly amountCents: number;
+  readonly currency: string;
+  readonly createdAt: string;
+}
+
+@Injectable()
+export class InvoicesService {
+  constructor(
+    @InjectRepository(Invoice) private readonly invoices: Repository<Invoice>,
+    private readonly access: AccessService,
+    private readonly cipher: FieldCipher,
+    private readonly unitOfWork: UnitOfWork,
+    private readonly events: SecurityEvents,
+    private readonly clock: Clock,
+  ) {}
+
+  async list(page: PageQuery): Promise<Page<InvoiceView>> {
+    const rows = await this.invoices.find({
+      where: page.after ? { id: MoreThan(page.after) } : {},
+      order: { id: 'ASC' },
+      take: readAhead(page),
+    });
+    const views = new Map(await Promise.all(rows.map(async (row) => [row, await this.#view(row)] as const)));
+    return pageOf(rows, page, (row) => views.get(row) as InvoiceView);
+  }
+
+  async create(caller: Principal, dto: CreateInvoiceDto): Promise<InvoiceView> {
+    const createdAt = new Date(this.clock.nowMs());
+    const id = uuidV7(createdAt.getTime());
+    const invoice: Invoice = {
+      id,
+      createdBy: caller.subject,
+      clientName: dto.clientName,
+      iban: await this.cipher.sealText(ibanOf(id), dto.iban.replaceAll(' ', '')),
+      amountCents: String(dto.amountCents),
+      currency: dto.currency,
+      createdAt,
+    };
+    await this.unitOfWork.run(async () => {
+      await this.invoices.insert(invoice);
+      await this.events.publish({
+        action: 'invoice.created',
+        outcome: 'success',
+        delivery: 'same-transaction',
+        target: { type: 'invoice', id },
+      });
+    });
+    return this.#view(invoice);
+  }
+
+  async read(id: string): Promise<InvoiceView> {
+    const invoice = await this.invoices.findOneBy({ id });
+    if (!invoice) throw new ZeroTrustError('not-found', { detail: 'there is no such invoice' });
+    return this.#view(invoice);
+  }
+
+  async #view(invoice: Invoice): Promise<InvoiceView> {
+    const { id, createdBy, clientName, currency } = invoice;
+    const iban = await this.cipher.openText(ibanOf(id), invoice.iban);
+    return {
+      id,
+      createdBy,
+      clientName,
+      iban: (await this.access.holds('invoices:read-iban')) ? iban : `••••${iban.slice(-4)}`,
+      amountCents: Number(invoice.amountCents),
+      currency,
+      createdAt: invoice.createdAt.toISOString(),
+    };
+  }
+}
+
+const ibanOf = (row: string): { table: string; column: string; row: string } => ({
+  table: 'invoices.invoice',
+  column: 'iban',
+  row,
+});

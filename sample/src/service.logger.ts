@@ -1,0 +1,16 @@
+import { ConsoleLogger } from '@nestjs/common';
+
+/**
+ * Nest prints a failed start with its stack; this service says in one line what is wrong (`start.ts`), so that
+ * part of Nest stays silent. Everything else is logged: as text for people, as JSON lines in production.
+ */
+export class ServiceLogger extends ConsoleLogger {
+  constructor() {
+    super({ json: process.env.NODE_ENV !== 'development', logLevels: ['fatal', 'error', 'warn', 'log'] });
+  }
+
+  override error(message: unknown, ...rest: unknown[]): void {
+    if (rest.at(-1) === 'ExceptionHandler') return;
+    super.error(message, ...(rest as [string]));
+  }
+}

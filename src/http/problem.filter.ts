@@ -1,0 +1,118 @@
+import { Catch, Injectable, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { throwError } from 'rxjs';
+import { Clock } from '../core/clock.js';
+import { MessageProblemFilter, messageProblemOf } from '../core/message-problem.filter.js';
+import { RequestContext } from '../core/request-context.js';
+import { ZeroTrustError } from '../core/zero-trust-error.js';
+import { AdapterMethods } from './adapter-methods.js';
+import { problemOf, type Problem } from './problem-document.js';
+import { contextOfRequest } from './request-context.opening.js';
+
+/**
+ * Turns any error into the one public shape, on every transport. Two voices: the caller gets the problem document,
+ * the operator a line in the log when the fault is ours (ASVS 16.5.1, 16.5.4).
+ */
+@Catch()
+@Injectable()
+export class ProblemFilter implements ExceptionFilter {
+  readonly #logger = new Logger('Http');
+  readonly #messages = new MessageProblemFilter();
+
+  constructor(
+    private readonly host: HttpAdapterHost,
+    private readonly methods: AdapterMethods,
+    private readonly clock: Clock,
+  ) {}
+
+  catch(thrown: unknown, host: ArgumentsHost): unknown {
+    const type = host.getType<string>();
+    if (type === 'http') {
+      this.#answer(thrown, host);
+      return undefined;
+    }
+    const problem = problemOf(thrown, RequestContext.current()?.id ?? '00000000-0000-0000-0000-000000000000');
+    this.#report(problem, RequestContext.current());
+    const error =
+      thrown instanceof ZeroTrustError
+        ? thrown
+        : new ZeroTrustError(problem.document.code, { detail: problem.detail });
+    if (type === 'rpc') return throwError(() => messageProblemOf(error));
+    if (type === 'ws') return this.#messages.catch(error, host);
+    return Object.assign(new Error(problem.document.title), { extensions: messageProblemOf(error) });
+  }
+
+  #answer(thrown: unknown, host: ArgumentsHost): void {
+    const request = host.switchToHttp().getRequest<IncomingMessage & { raw?: IncomingMessage }>();
+    const reply = host.switchToHttp().getResponse<ServerResponse & { raw?: ServerResponse }>();
+    const raw = request.raw ?? request;
+    const response = reply.raw ?? reply;
+    // A refusal of the framework may come before the edge opened a context.
+    const context =
+      contextOfRequest(raw) ??
+      new RequestContext({
+        transport: 'http',
+        receivedAtMs: this.clock.nowMs(),
+        sourceAddress: raw.socket.remoteAddress,
+      });
+    const problem = this.#withMethods(problemOf(thrown, context.id), raw, context);
+    this.#report(problem, context);
+    // Once a stream has begun there is no honest status left: break it off, so that nobody takes it for whole.
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    response.setHeader('X-Request-Id', context.id);
+    response.setHeader('Cache-Control', 'no-store');
+    for (const [name, value] of Object.entries(problem.headers)) response.setHeader(name, value);
+    for (const stale of ['Content-Encoding', 'ETag', 'Last-Modified']) response.removeHeader(stale);
+    const { httpAdapter } = this.host;
+    httpAdapter.setHeader(reply, 'Content-Type', 'application/problem+json; charset=utf-8');
+    // As text: adapters would otherwise put their own media type on an object.
+    httpAdapter.reply(reply, JSON.stringify(problem.document), problem.document.status);
+  }
+
+  /** A path that exists, asked for with another method, is a 405 that says which methods it has (RFC 9110 15.5.6). */
+  #withMethods(problem: Problem, raw: IncomingMessage, context: RequestContext): Problem {
+    if (problem.document.status !== 404 || context.handler !== undefined) return problem;
+    const allowed = this.methods.of((raw.url ?? '/').split('?', 1)[0] ?? '/');
+    if (allowed.length === 0 || allowed.includes(raw.method ?? '')) return problem;
+    const detail = 'the path has other methods';
+    return problemOf(
+      new ZeroTrustError('method-not-allowed', { detail, headers: { Allow: allowed.join(', ') } }),
+      context.id,
+    );
+  }
+
+  #report({ document, detail, cause }: Problem, context: RequestContext | undefined): void {
+    if (document.status < 500) return;
+    const line = {
+      request: context?.id,
+      handler: context?.handler,
+      code: document.code,
+      detail,
+      cause: describe(cause),
+    };
+    // JSON escapes line ends and control characters: what an attacker sends cannot begin a line of its own.
+    const text = JSON.stringify(line).replace(
+      /[\u007f-\u009f\u2028\u2029]/g,
+      (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    );
+    if (document.status === 500) this.#logger.error(text);
+    else this.#logger.warn(text);
+  }
+}
+
+/** Where it happened, for the operator. Not the message of a database error: it may repeat a row. */
+function describe(cause: unknown): string | undefined {
+  if (cause === undefined) return undefined;
+  if (!(cause instanceof Error)) return typeof cause;
+  const frames = (cause.stack ?? '')
+    .split('\n')
+    .filter((line) => /^\s+at /.test(line))
+    .slice(0, 5)
+    .map((line) => line.trim());
+  const isDatabase = 'driverError' in cause || 'severity' in cause;
+  return [isDatabase ? cause.name : `${cause.name}: ${cause.message.slice(0, 300)}`, ...frames].join(' | ');
+}

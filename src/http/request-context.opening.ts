@@ -1,0 +1,94 @@
+import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Clock } from '../core/clock.js';
+import { RequestContext } from '../core/request-context.js';
+import { HTTP_SETTINGS, type HttpSettings } from './http.options.js';
+import { mediaTypeFault, requestLineFault } from './request-content.js';
+import { RequestLog } from './request-log.js';
+
+/** What both adapters' requests have in common. */
+interface EdgeRequest {
+  readonly ip?: string;
+}
+
+type Next = (error?: Error) => void;
+
+interface FastifyInstance {
+  addHook(
+    name: 'onRequest',
+    hook: (
+      request: EdgeRequest & { raw: IncomingMessage },
+      reply: { raw: ServerResponse },
+      done: Next,
+    ) => void,
+  ): void;
+}
+
+const opened = new WeakMap<IncomingMessage, RequestContext>();
+
+/** The context of a raw request: for error handlers that run outside of its asynchronous context. */
+export function contextOfRequest(raw: IncomingMessage): RequestContext | undefined {
+  return opened.get(raw);
+}
+
+/**
+ * Opens the request context, before anything else of the application runs: it is installed in the adapter itself,
+ * so it also sees 404, 405 and bodies that cannot be parsed.
+ */
+@Injectable()
+export class RequestContextOpening implements OnApplicationShutdown {
+  constructor(
+    host: HttpAdapterHost,
+    @Inject(HTTP_SETTINGS) private readonly settings: HttpSettings,
+    private readonly clock: Clock,
+    private readonly log: RequestLog,
+  ) {
+    // At once where the adapter is there already; else with it; without HTTP never.
+    host.init$.subscribe(() => {
+      this.#install(host);
+    });
+  }
+
+  onApplicationShutdown(): void {
+    this.log.flush();
+  }
+
+  #install({ httpAdapter }: HttpAdapterHost): void {
+    if (httpAdapter.getType() === 'fastify') {
+      httpAdapter.getInstance<FastifyInstance>().addHook('onRequest', (request, reply, done) => {
+        this.#open(request, request.raw, reply.raw, done);
+      });
+    } else {
+      httpAdapter.use((request: EdgeRequest & IncomingMessage, response: ServerResponse, next: Next) => {
+        this.#open(request, request, response, next);
+      });
+    }
+  }
+
+  #open(request: EdgeRequest, raw: IncomingMessage, response: ServerResponse, next: Next): void {
+    const url = raw.url ?? '/';
+    const query = url.indexOf('?');
+    const context = new RequestContext({
+      transport: 'http',
+      receivedAtMs: this.clock.nowMs(),
+      sourceAddress: plainAddress(request.ip ?? raw.socket.remoteAddress),
+      method: raw.method ?? '',
+      path: query < 0 ? url : url.slice(0, query),
+    });
+    opened.set(raw, context);
+    // Ours alone: an id from outside could be chosen to collide with another request's.
+    response.setHeader('X-Request-Id', context.id);
+    response.setHeader('Cache-Control', 'no-store');
+    if (this.settings.requestLog) this.log.watch(context, response);
+    const fault = requestLineFault(url, raw.rawHeaders, this.settings) ?? mediaTypeFault(raw.headers);
+    RequestContext.run(context, () => {
+      next(fault);
+    });
+  }
+}
+
+/** One notation an address: an IPv4 address that came through an IPv6 socket is written as IPv4, without a zone. */
+function plainAddress(address: string | undefined): string | undefined {
+  return address?.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
+}

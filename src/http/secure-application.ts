@@ -1,0 +1,138 @@
+import type { INestApplication } from '@nestjs/common';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { answerClientErrors } from './client-errors.js';
+import { EdgeState } from './edge.state.js';
+import { HTTP_SETTINGS, type HttpSettings } from './http.options.js';
+import { bodyFault, parseJson } from './request-content.js';
+
+/** The application as both adapters offer it; `useBodyParser` and `set` are theirs, not Nest's common interface. */
+type EdgeApplication = INestApplication<Server> & {
+  useBodyParser(type: string, options: object, parser?: unknown): unknown;
+};
+
+/**
+ * Sets what only the application itself can set: security headers, CORS, trusted proxies, body parsing, time-outs
+ * and the answer to what is no HTTP. Call it once, between `NestFactory.create` and `listen`; an application that
+ * imports HttpModule and does not call it refuses to start.
+ *
+ * @throws TypeError when HttpModule is not imported, or when it is called twice.
+ */
+export async function secureApplication(app: INestApplication): Promise<void> {
+  const settings = app.get<HttpSettings>(HTTP_SETTINGS, { strict: false });
+  app.get(EdgeState, { strict: false }).markSecured();
+  const isFastify = app.getHttpAdapter().getType() === 'fastify';
+  const secured = app as EdgeApplication;
+
+  if (isFastify) trustProxiesOfFastify(secured, settings);
+  else
+    instanceOf<{ set(name: string, value: unknown): void }>(secured).set('trust proxy', [
+      ...settings.trustedProxies,
+    ]);
+
+  aheadOfEverything(secured, isFastify, () => {
+    setHeaders(secured);
+    if (settings.corsOrigins.length > 0) allowOrigins(secured, settings.corsOrigins);
+  });
+  if (isFastify) parseOnFastify(secured, settings);
+  else parseOnExpress(secured, settings);
+
+  const server = secured.getHttpServer();
+  server.headersTimeout = Math.min(settings.headersTimeoutMs, settings.requestTimeoutMs);
+  server.requestTimeout = settings.requestTimeoutMs;
+  server.keepAliveTimeout = settings.keepAliveTimeoutMs;
+  server.timeout = settings.requestTimeoutMs * 2;
+  answerClientErrors(server);
+  await Promise.resolve();
+}
+
+const instanceOf = <T>(app: INestApplication): T => app.getHttpAdapter().getInstance() as T;
+
+/** ASVS 3.4: an API that serves no page allows a browser nothing; a page of the host sets its own policy on its route. */
+function setHeaders(app: INestApplication): void {
+  app.useSecurityHeaders({
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        'default-src': ["'none'"],
+        'base-uri': ["'none'"],
+        'form-action': ["'none'"],
+        'frame-ancestors': ["'none'"],
+      },
+    },
+    strictTransportSecurity: { maxAge: 63_072_000, includeSubDomains: true, preload: false },
+    referrerPolicy: { policy: 'no-referrer' },
+    xFrameOptions: { action: 'deny' },
+    crossOriginEmbedderPolicy: true,
+  });
+}
+
+/** Exact origins, compared as a browser writes them; never reflected, never a wildcard (ASVS 3.4.2). */
+function allowOrigins(app: INestApplication, origins: readonly string[]): void {
+  app.enableCors({
+    origin: [...origins],
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    allowedHeaders: ['Authorization', 'Content-Type'],
+    exposedHeaders: ['X-Request-Id', 'Retry-After', 'RateLimit', 'RateLimit-Policy', 'WWW-Authenticate'],
+    credentials: false,
+    maxAge: 600,
+  });
+}
+
+/**
+ * On Express what was registered first runs first, and a refusal skips what comes later: modules have installed the
+ * limit per source by now, whose 429 must carry the headers too. Fastify runs both before all other hooks anyway.
+ */
+function aheadOfEverything(app: INestApplication, isFastify: boolean, install: () => void): void {
+  if (isFastify) {
+    install();
+    return;
+  }
+  const { router } = instanceOf<{ router: { stack: unknown[] } }>(app);
+  const before = router.stack.length;
+  install();
+  router.stack.unshift(...router.stack.splice(before));
+}
+
+/** Fastify reads its trust setting when it is made. A setting here that it does not know would be a silent lie. */
+function trustProxiesOfFastify(app: INestApplication, { trustedProxies }: HttpSettings): void {
+  const { initialConfig } = instanceOf<{ initialConfig: { trustProxy?: unknown } }>(app);
+  const told = JSON.stringify(initialConfig.trustProxy ?? false);
+  const expected = trustedProxies.length === 0 ? 'false' : JSON.stringify(trustedProxies);
+  if (told === expected) return;
+  throw new TypeError(
+    `HttpModule: trustedProxies and the adapter disagree; make it with new FastifyAdapter({ trustProxy: ${expected} }).`,
+  );
+}
+
+function parseOnExpress(app: EdgeApplication, { bodyLimitBytes, bodyDepth }: HttpSettings): void {
+  const adapter = app.getHttpAdapter();
+  app.useBodyParser('json', { limit: bodyLimitBytes, strict: true, inflate: false, type: () => true });
+  // Nest adds its own parser of forms unless one of this name is there. Forms were refused by their media type.
+  adapter.use(function urlencodedParser(
+    request: IncomingMessage & { body?: unknown },
+    _response: ServerResponse,
+    next: (error?: Error) => void,
+  ): void {
+    next(bodyFault(request.body, bodyDepth));
+  });
+}
+
+function parseOnFastify(app: EdgeApplication, { bodyLimitBytes, bodyDepth }: HttpSettings): void {
+  const json = (
+    _request: unknown,
+    body: Buffer,
+    done: (error: Error | null, parsed?: unknown) => void,
+  ): void => {
+    try {
+      // An empty body is none, as on Express.
+      const parsed = body.length === 0 ? undefined : parseJson(body.toString('utf8'));
+      done(bodyFault(parsed, bodyDepth) ?? null, parsed);
+    } catch (error) {
+      done(error as Error);
+    }
+  };
+  instanceOf<{ removeAllContentTypeParsers(): void }>(app).removeAllContentTypeParsers();
+  app.useBodyParser('application/json', { bodyLimit: bodyLimitBytes }, json);
+  // Nest adds its own parser of forms unless one is there. Forms were refused by their media type.
+  app.useBodyParser('application/x-www-form-urlencoded', { bodyLimit: bodyLimitBytes }, json);
+}
