@@ -67,6 +67,15 @@ describe('The master key of a development machine', () => {
     expect(String(thrown)).not.toContain(key);
   });
 
+  test('JWT-21 is refused from a file of another user', () => {
+    developmentMasterKey(file);
+    const someoneElse = (process.geteuid?.() ?? 0) + 1;
+    const spy = vi.spyOn(process, 'geteuid').mockReturnValue(someoneElse);
+
+    expect(() => developmentMasterKey(file)).toThrow('belongs to another user');
+    spy.mockRestore();
+  });
+
   test('is not read through a symbolic link', () => {
     developmentMasterKey(file);
     const link = join(folder, 'link.key');

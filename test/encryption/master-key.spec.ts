@@ -5,7 +5,7 @@ import { generateMasterKey, parseMasterKey } from '../../src/encryption/master-k
 
 const base64url = (bytes: Buffer): string => bytes.toString('base64url');
 const counting = Buffer.from(Array.from({ length: 32 }, (_, index) => index));
-const half = randomBytes(16);
+const half = Buffer.from('f3a1c09d5e7b4268b0d1bf27934ce658', 'hex');
 
 const REFUSED: readonly (readonly [string, string | undefined])[] = [
   ['unset', undefined],
@@ -27,7 +27,8 @@ const REFUSED: readonly (readonly [string, string | undefined])[] = [
   ['counting in steps of seven', base64url(counting.map((value) => value * 7) as Buffer)],
   ['32 printable characters as the key', base64url(Buffer.from('correct horse battery staple 123'))],
   ['a passphrase of 43 characters', 'ThisIsTheMasterKeyOfOurProductionSystem2026'],
-  ['a passphrase in lower case', 'thequickbrownfoxjumpsoverthelazydogs-and-42'],
+  ['a passphrase in lower case', 'thequickbrownfoxjumpsoverthelazydogs-and-40'],
+  ['base64 of few characters', 'AkkAflhfGiAGDbbDickiJlDJGeeGlfblAcGAJhhJcic'],
   ['a placeholder filled up', `CHANGE-ME-${base64url(randomBytes(32)).slice(0, 33)}`],
   ['hex digits of too few kinds', '01'.repeat(31) + 'fe'],
   ['base64 with bits that no byte owns', `${'A1b2C3d4E5f6G7h8I9j0K_l-MnOpQrStUvWxYzaBcDe'.slice(0, 42)}B`],
