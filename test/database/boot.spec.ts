@@ -192,7 +192,7 @@ describe('FLT-16 the database room refuses to start', () => {
     ],
     [
       'conditions left at their default',
-      { invalidWhereValuesBehavior: undefined } as Partial<DataSourceOptions>,
+      { invalidWhereValuesBehavior: undefined },
       'invalidWhereValuesBehavior',
     ],
   ];

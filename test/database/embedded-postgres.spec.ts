@@ -92,8 +92,8 @@ async function startService(dataDirectory: string, uid?: number): Promise<Servic
     ...(uid !== undefined && { uid, gid: uid }),
   });
   let said = '';
-  child.stderr?.on('data', (text: Buffer) => (said += text.toString()));
-  const lines = createInterface({ input: child.stdout! });
+  child.stderr.on('data', (text: Buffer) => (said += text.toString()));
+  const lines = createInterface({ input: child.stdout });
   const line = await Promise.race([once(lines, 'line'), once(child, 'exit')]);
   if (typeof line[0] !== 'string') throw new Error(`the service ended: ${said}`);
   const { superuserUrl } = JSON.parse(line[0]) as { superuserUrl: string };

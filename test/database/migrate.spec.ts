@@ -220,7 +220,7 @@ describe('zero-trust migrate', () => {
     ['a timestamp of the kit', { '1764000000001-mine.sql': '' }, /same timestamp/],
   ])('refuses %s', async (_, files, message) => {
     const { options } = await emptyDatabase();
-    const directory = await directoryWith(files as unknown as Record<string, string>);
+    const directory = await directoryWith(files);
     await expect(migrate({ ...options, directories: [directory] })).rejects.toThrow(message);
     await rm(directory, { recursive: true });
   });
