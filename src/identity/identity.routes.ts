@@ -1,0 +1,38 @@
+import { ConfigurableModuleBuilder, Module } from '@nestjs/common';
+import { RouterModule } from '@nestjs/core';
+import { AccountsController } from './accounts.controller.js';
+import type { IdentityOptions } from './identity.options.js';
+import { MeController } from './me.controller.js';
+import { SignInController } from './sign-in.controller.js';
+
+/** Fixed when the module is declared, also with `forRootAsync`: routes exist before any factory has run. */
+export interface IdentityExtras {
+  /** Where `POST …/login` and `GET …/me` mount. @default 'auth' */
+  readonly authPrefix?: string;
+  /** Where `…/accounts` mounts. @default 'admin' */
+  readonly adminPrefix?: string;
+}
+
+/** Modules of their own, because a path prefix in Nest belongs to a module. */
+@Module({ controllers: [SignInController, MeController] })
+class SignInRoutes {}
+
+@Module({ controllers: [AccountsController] })
+class AccountRoutes {}
+
+export const { ConfigurableModuleClass: IdentityModuleBase, MODULE_OPTIONS_TOKEN: IDENTITY_OPTIONS } =
+  new ConfigurableModuleBuilder<IdentityOptions>({ moduleName: 'Identity' })
+    .setClassMethodName('forRoot')
+    .setExtras<IdentityExtras>({}, (definition, { authPrefix = 'auth', adminPrefix = 'admin' }) => ({
+      ...definition,
+      imports: [
+        ...(definition.imports ?? []),
+        SignInRoutes,
+        AccountRoutes,
+        RouterModule.register([
+          { path: authPrefix, module: SignInRoutes },
+          { path: adminPrefix, module: AccountRoutes },
+        ]),
+      ],
+    }))
+    .build();

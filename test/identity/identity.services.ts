@@ -1,0 +1,148 @@
+import { Test, type TestingModule } from '@nestjs/testing';
+import pg from 'pg';
+import { AccessModule } from '../../src/access/access.module.js';
+import { AuditModule } from '../../src/audit/audit.module.js';
+import { Clock } from '../../src/core/clock.js';
+import { PipelineModule } from '../../src/core/pipeline.module.js';
+import { RequestContext } from '../../src/core/request-context.js';
+import { SecurityEvents, type PublishedSecurityEvent } from '../../src/core/security-events.js';
+import { DatabaseModule } from '../../src/database/database.module.js';
+import { EncryptionModule } from '../../src/encryption/encryption.module.js';
+import { generateMasterKey } from '../../src/encryption/master-key.js';
+import type { Account } from '../../src/identity/account.store.js';
+import { AccountsService } from '../../src/identity/accounts.service.js';
+import { Argon2Engine } from '../../src/identity/argon2.engine.js';
+import { IdentityModule } from '../../src/identity/identity.module.js';
+import type { IdentityOptions } from '../../src/identity/identity.options.js';
+import { SignInService } from '../../src/identity/sign-in.service.js';
+import { SessionsModule } from '../../src/sessions/sessions.module.js';
+import { ThrottlingModule } from '../../src/throttler/throttling.module.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { CountingEngine } from './counting.engine.js';
+
+export const PASSWORD = 'tea house rain moss';
+
+/** A clock that moves only when a test says so; it starts at the time of the database's. */
+export class HeldClock extends Clock {
+  atMs = Date.now();
+
+  override nowMs(): number {
+    return this.atMs;
+  }
+}
+
+/** The rooms from the database to identity, without HTTP, on a database. */
+export class IdentityServices {
+  readonly accounts: AccountsService;
+  readonly signIn: SignInService;
+  readonly events: PublishedSecurityEvent[] = [];
+
+  private constructor(
+    readonly app: TestingModule,
+    readonly engine: CountingEngine,
+    readonly clock: HeldClock,
+  ) {
+    this.accounts = app.get(AccountsService);
+    this.signIn = app.get(SignInService);
+    app.get(SecurityEvents).subscribe((event) => void this.events.push(event));
+  }
+
+  static async start(
+    database: TestDatabase,
+    options: IdentityOptions = {},
+    masterKey = MASTER_KEY,
+  ): Promise<IdentityServices> {
+    const [engine, clock] = [new CountingEngine(), new HeldClock()];
+    const app = await Test.createTestingModule({
+      imports: [
+        PipelineModule,
+        DatabaseModule.forRoot({ url: database.appUrl }),
+        EncryptionModule.forRoot({ masterKey }),
+        AuditModule.forRoot({ readerUrl: database.auditUrl }),
+        ThrottlingModule.forRoot({}),
+        AccessModule.forRoot({}),
+        SessionsModule.forRoot({
+          issuer: 'https://portal.example.test',
+          audience: 'https://portal.example.test',
+        }),
+        IdentityModule.forRoot(options),
+      ],
+    })
+      .overrideProvider(Argon2Engine)
+      .useValue(engine)
+      .overrideProvider(Clock)
+      .useValue(clock)
+      .compile();
+    await app.init();
+    return new IdentityServices(app, engine, clock);
+  }
+
+  /** Runs `work` as a request that comes from an address. */
+  from<T>(sourceAddress: string, work: () => Promise<T>): Promise<T> {
+    const context = new RequestContext({
+      transport: 'http',
+      receivedAtMs: this.clock.nowMs(),
+      sourceAddress,
+    });
+    return RequestContext.run(context, work);
+  }
+
+  create(email: string, password = PASSWORD): Promise<Account> {
+    return this.accounts.create({ email, displayName: 'Somebody', password });
+  }
+
+  actions(): string[] {
+    return this.events.map(({ action }) => action);
+  }
+}
+
+export const MASTER_KEY = generateMasterKey();
+
+/** A database, a look behind the scenes, and services on it that end with it. */
+export class IdentityDatabase {
+  readonly #started: IdentityServices[] = [];
+
+  private constructor(
+    readonly database: TestDatabase,
+    readonly owner: pg.Client,
+  ) {}
+
+  static async create(): Promise<IdentityDatabase> {
+    const database = await createTestDatabase();
+    const owner = new pg.Client({ connectionString: database.ownerUrl });
+    await owner.connect();
+    return new IdentityDatabase(database, owner);
+  }
+
+  async start(options: IdentityOptions = {}): Promise<IdentityServices> {
+    const services = await IdentityServices.start(this.database, options);
+    this.#started.push(services);
+    return services;
+  }
+
+  async rows<Row extends pg.QueryResultRow>(sql: string, values: unknown[] = []): Promise<Row[]> {
+    return (await this.owner.query<Row>(sql, values)).rows;
+  }
+
+  /** Writes as somebody who can write the table and also fakes the event that the table asks for. */
+  async tamper(sql: string, values: unknown[]): Promise<void> {
+    await this.owner.query('BEGIN');
+    await this.owner.query("INSERT INTO audit.pending (id, entry) VALUES (gen_random_uuid(), '{}')");
+    await this.owner.query(sql, values);
+    await this.owner.query('COMMIT');
+  }
+
+  async hashOf(id: string): Promise<string> {
+    const [row] = await this.rows<{ password_hash: string }>(
+      'SELECT password_hash FROM identity.account WHERE id = $1',
+      [id],
+    );
+    return row!.password_hash;
+  }
+
+  async close(): Promise<void> {
+    for (const { app } of this.#started) await app.close();
+    await this.owner.end();
+    await this.database.drop();
+  }
+}
