@@ -83,10 +83,12 @@ export class AccountStore {
   /**
    * Whether the account is active and still has the hash that was verified; holds it so until the transaction ends.
    * Closes the race with a disabling: it either waits and then finds the new session, or came first and is seen here.
+   * Two sign-ins to one account take turns, so that what both write cannot deadlock.
    */
   async holdActive({ id, passwordHash }: StoredPassword): Promise<boolean> {
     const rows = await this.unitOfWork.query(
-      `SELECT FROM identity.account WHERE id = $1 AND state = 'active' AND password_hash = $2 FOR SHARE`,
+      `SELECT FROM identity.account WHERE id = $1 AND state = 'active' AND password_hash = $2
+       FOR NO KEY UPDATE`,
       [id, passwordHash],
     );
     return rows.length === 1;

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { BootError } from '../../src/core/zero-trust-error.js';
 import { resolveIdentityOptions, type IdentityOptions } from '../../src/identity/identity.options.js';
@@ -54,5 +55,14 @@ describe('the options of IdentityModule', () => {
 
   test('every fault is named at once, a misspelt option too', () => {
     expect(faults({ argonMemory: 1, argonIterations: 1, minPasswordLength: 4 })).toHaveLength(3);
+  });
+
+  test('the chapter names the defaults that hold', async () => {
+    const chapter = await readFile(new URL('../../docs/identity.md', import.meta.url), 'utf8');
+    const { hashConcurrency, productName, contextWords, ...numbers } = resolveIdentityOptions({});
+    expect([hashConcurrency >= 1, productName, contextWords]).toEqual([true, '', []]);
+    for (const [name, value] of Object.entries(numbers)) {
+      expect(chapter, name).toMatch(new RegExp(`\\| \`${name}\` +\\| ${value} +\\|`));
+    }
   });
 });

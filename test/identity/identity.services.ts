@@ -17,6 +17,7 @@ import type { IdentityOptions } from '../../src/identity/identity.options.js';
 import { SignInService } from '../../src/identity/sign-in.service.js';
 import { SessionsModule } from '../../src/sessions/sessions.module.js';
 import { ThrottlingModule } from '../../src/throttler/throttling.module.js';
+import type { ThrottlingOptions } from '../../src/throttler/throttling.options.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { CountingEngine } from './counting.engine.js';
 
@@ -50,16 +51,16 @@ export class IdentityServices {
   static async start(
     database: TestDatabase,
     options: IdentityOptions = {},
-    masterKey = MASTER_KEY,
+    throttling: ThrottlingOptions = {},
   ): Promise<IdentityServices> {
     const [engine, clock] = [new CountingEngine(), new HeldClock()];
     const app = await Test.createTestingModule({
       imports: [
         PipelineModule,
         DatabaseModule.forRoot({ url: database.appUrl }),
-        EncryptionModule.forRoot({ masterKey }),
+        EncryptionModule.forRoot({ masterKey: MASTER_KEY }),
         AuditModule.forRoot({ readerUrl: database.auditUrl }),
-        ThrottlingModule.forRoot({}),
+        ThrottlingModule.forRoot(throttling),
         AccessModule.forRoot({}),
         SessionsModule.forRoot({
           issuer: 'https://portal.example.test',
@@ -114,8 +115,8 @@ export class IdentityDatabase {
     return new IdentityDatabase(database, owner);
   }
 
-  async start(options: IdentityOptions = {}): Promise<IdentityServices> {
-    const services = await IdentityServices.start(this.database, options);
+  async start(options: IdentityOptions = {}, throttling: ThrottlingOptions = {}): Promise<IdentityServices> {
+    const services = await IdentityServices.start(this.database, options, throttling);
     this.#started.push(services);
     return services;
   }

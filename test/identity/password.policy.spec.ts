@@ -25,6 +25,16 @@ describe('a new password', () => {
     }
   });
 
+  test('PWD-19 every one of the bundled list is refused, whatever its case', async () => {
+    const { dictionary } = await import('@zxcvbn-ts/language-common');
+    const list = dictionary['passwords-common'];
+    expect(list.length).toBeGreaterThan(40_000);
+    const missed: string[] = [];
+    for (const password of list) if (!(await isCommonPassword(password.toUpperCase()))) missed.push(password);
+    // Letters that have no capital of their own come back from it as others.
+    expect(missed.filter((password) => password.toUpperCase().toLowerCase() === password)).toEqual([]);
+  });
+
   test('PWD-19 a common one is not made better by doubling, pairing or counting', async () => {
     for (const password of [
       'passwordpassword',

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { SYSTEM_PRINCIPAL } from '../../src/access/actor.js';
+import { GcraStorage } from '../../src/throttler/gcra.storage.js';
 import { parametersOf, unmatchableHash } from '../../src/identity/phc-string.js';
 import { IdentityDatabase, PASSWORD, type IdentityServices } from './identity.services.js';
 
@@ -267,6 +268,22 @@ describe('how often one account may be tried', () => {
     }
     expect(await attempt('2001:db8:0:1:ffff::1', 'nobody5@example.test')).toBe('too-many-requests');
     expect(await attempt('2001:db8:0:2::1', 'nobody5@example.test')).toBe('invalid-credentials');
+  });
+
+  test('PWD-23 with a storage that replicas share, the limit holds on the other one and after a restart', async () => {
+    const limits = { sourceAttempts: 3, sourceAttemptsWindowSeconds: 900 };
+    const storage = new GcraStorage(identity.clock, 1_000);
+    const guess = (replica: IdentityServices): Promise<string> => {
+      identity = replica;
+      return attempt('203.0.113.9', 'shared@example.test');
+    };
+    const [one, two] = [await db.start(limits, { storage }), await db.start(limits, { storage })];
+    expect([await guess(one), await guess(two), await guess(one)]).toEqual(
+      Array(3).fill('invalid-credentials'),
+    );
+    expect([await guess(one), await guess(two)]).toEqual(Array(2).fill('too-many-requests'));
+    const restarted = await db.start(limits, { storage });
+    expect(await guess(restarted)).toBe('too-many-requests');
   });
 
   test('no address is stored, and no more than twenty places are', async () => {
