@@ -45,7 +45,9 @@ module.exports = {
     {
       name: 'composition-stays-on-top',
       severity: 'error',
-      from: { path: '^src/(core|database|encryption|freshness|http|throttler|segmentation|access|audit|monitoring|sessions|identity)/' },
+      from: {
+        path: '^src/(core|database|encryption|freshness|http|throttler|segmentation|access|audit|monitoring|sessions|identity)/',
+      },
       to: { path: '^src/(zero-trust\\.module\\.ts|cli/|testing/)' },
     },
     {
@@ -67,7 +69,10 @@ module.exports = {
       severity: 'error',
       comment: 'what npm ships may only need what package.json promises',
       from: { path: '^src/' },
-      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'unknown'], dependencyTypesNot: ['npm', 'npm-peer', 'npm-optional'] },
+      to: {
+        dependencyTypes: ['npm-dev', 'npm-no-pkg', 'unknown'],
+        dependencyTypesNot: ['npm', 'npm-peer', 'npm-optional'],
+      },
     },
     { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
   ],
@@ -75,6 +80,9 @@ module.exports = {
     doNotFollow: { path: 'node_modules' },
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'types', 'node', 'default'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'types', 'node', 'default'],
+    },
   },
 };

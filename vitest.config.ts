@@ -5,9 +5,7 @@ const here = (path: string): string => fileURLToPath(new URL(path, import.meta.u
 
 export default defineConfig({
   resolve: {
-    alias: [
-      { find: /^nestjs-zero-trust$/, replacement: here('./src/index.ts') },
-    ],
+    alias: [{ find: /^nestjs-zero-trust$/, replacement: here('./src/index.ts') }],
   },
   test: {
     include: ['test/**/*.spec.ts'],

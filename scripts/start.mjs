@@ -6,7 +6,10 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const compiler = createRequire(import.meta.url).resolve('typescript/bin/tsc');
-const built = spawnSync(process.execPath, [compiler, '-b', 'sample/tsconfig.json'], { cwd: root, stdio: 'inherit' });
+const built = spawnSync(process.execPath, [compiler, '-b', 'sample/tsconfig.json'], {
+  cwd: root,
+  stdio: 'inherit',
+});
 if (built.status !== 0) {
   console.error('The build failed; nothing was started.');
   process.exit(built.status ?? 1);

@@ -43,7 +43,7 @@ try {
   await mkdir(data, { recursive: true, mode: 0o700 });
   await chmod(data, 0o700);
   if (!process.env.ZERO_TRUST_MASTER_KEY_FILE) {
-    process.env.ZERO_TRUST_MASTER_KEY ??= await developmentMasterKey(resolve(data, 'master.key'));
+    process.env.ZERO_TRUST_MASTER_KEY ??= developmentMasterKey(resolve(data, 'master.key'));
   }
   database = await developmentDatabase(data);
   await migrate({ ...database.logins, directories: [migrations] });

@@ -1,10 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { ZeroTrustError } from '../core/zero-trust-error.js';
 
-/** Keys that reach a prototype when an object is merged (CWE-1321). `constructor` alone is an ordinary word. */
-const isPolluting = (key: string, value: unknown): boolean =>
-  key === '__proto__' ||
-  (key === 'constructor' && typeof value === 'object' && value !== null && Object.hasOwn(value, 'prototype'));
+/**
+ * Keys that reach a prototype when an object is merged (CWE-1321). Validation by classes cannot see `constructor`: it
+ * needs that very property to find the class.
+ */
+const POLLUTING: ReadonlySet<string> = new Set(['__proto__', 'constructor']);
 
 const refuse = (detail: string): ZeroTrustError => new ZeroTrustError('invalid-request', { detail });
 
@@ -38,10 +39,9 @@ function valueFault(value: unknown, depth: number): ZeroTrustError | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   if (depth === 0) return refuse('the body nests too deep');
   for (const key of Object.keys(value)) {
-    const inner = (value as Record<string, unknown>)[key];
-    if (isPolluting(key, inner)) return refuse('a key reaches for a prototype');
+    if (POLLUTING.has(key)) return refuse('a key reaches for a prototype');
     if (key.includes('\0')) return refuse('a key holds NUL');
-    const fault = valueFault(inner, depth - 1);
+    const fault = valueFault((value as Record<string, unknown>)[key], depth - 1);
     if (fault) return fault;
   }
   return undefined;

@@ -25,7 +25,7 @@ export async function secureApplication(app: INestApplication): Promise<void> {
 
   if (isFastify) trustProxiesOfFastify(secured, settings);
   else
-    instanceOf<{ set(name: string, value: unknown): void }>(secured).set('trust proxy', [
+    (instanceOf(secured) as { set(name: string, value: unknown): void }).set('trust proxy', [
       ...settings.trustedProxies,
     ]);
 
@@ -45,7 +45,8 @@ export async function secureApplication(app: INestApplication): Promise<void> {
   await Promise.resolve();
 }
 
-const instanceOf = <T>(app: INestApplication): T => app.getHttpAdapter().getInstance() as T;
+/** The platform's own instance; Nest types it for neither. */
+const instanceOf = (app: INestApplication): unknown => app.getHttpAdapter().getInstance();
 
 /** ASVS 3.4: an API that serves no page allows a browser nothing; a page of the host sets its own policy on its route. */
 function setHeaders(app: INestApplication): void {
@@ -87,7 +88,7 @@ function aheadOfEverything(app: INestApplication, isFastify: boolean, install: (
     install();
     return;
   }
-  const { router } = instanceOf<{ router: { stack: unknown[] } }>(app);
+  const { router } = instanceOf(app) as { router: { stack: unknown[] } };
   const before = router.stack.length;
   install();
   router.stack.unshift(...router.stack.splice(before));
@@ -95,7 +96,7 @@ function aheadOfEverything(app: INestApplication, isFastify: boolean, install: (
 
 /** Fastify reads its trust setting when it is made. A setting here that it does not know would be a silent lie. */
 function trustProxiesOfFastify(app: INestApplication, { trustedProxies }: HttpSettings): void {
-  const { initialConfig } = instanceOf<{ initialConfig: { trustProxy?: unknown } }>(app);
+  const { initialConfig } = instanceOf(app) as { initialConfig: { trustProxy?: unknown } };
   const told = JSON.stringify(initialConfig.trustProxy ?? false);
   const expected = trustedProxies.length === 0 ? 'false' : JSON.stringify(trustedProxies);
   if (told === expected) return;
@@ -131,7 +132,7 @@ function parseOnFastify(app: EdgeApplication, { bodyLimitBytes, bodyDepth }: Htt
       done(error as Error);
     }
   };
-  instanceOf<{ removeAllContentTypeParsers(): void }>(app).removeAllContentTypeParsers();
+  (instanceOf(app) as { removeAllContentTypeParsers(): void }).removeAllContentTypeParsers();
   app.useBodyParser('application/json', { bodyLimit: bodyLimitBytes }, json);
   // Nest adds its own parser of forms unless one is there. Forms were refused by their media type.
   app.useBodyParser('application/x-www-form-urlencoded', { bodyLimit: bodyLimitBytes }, json);

@@ -32,7 +32,8 @@ export class ThrottleStages {
       const handler = this.#handlerOf(call);
       const source = this.#sourceOf(call);
       const limit = source === undefined ? handler.shared : handler.route;
-      return this.#judge('route', `${handler.id}|${source ?? '*'}`, limit, call);
+      // Where a principal is still to be proved, the quota that is announced is the principal's.
+      return this.#judge(`${handler.id}|${source ?? '*'}`, limit, call, call.policy.kind === 'public');
     },
   };
 
@@ -45,23 +46,28 @@ export class ThrottleStages {
       if (!principal || isNestedField(call.execution)) return PASSED;
       const handler = this.#handlerOf(call);
       const key = `${handler.id}|${principal.kind}|${principal.subject}`;
-      return this.#judge('principal', key, handler.principal, call);
+      return this.#judge(key, handler.principal, call, true);
     },
   };
 
-  #judge(policy: LimitPolicy, key: string, limit: Rate, call: JudgedCall): Verdict | Promise<Verdict> {
-    const outcome = this.#counter.consume(`${policy}|${call.context.transport}|${key}`, limit);
+  #judge(key: string, limit: NamedLimit, call: JudgedCall, last: boolean): Verdict | Promise<Verdict> {
+    const outcome = this.#counter.consume(`${limit.policy}|${call.context.transport}|${key}`, limit.rate);
     return outcome instanceof Promise
-      ? outcome.then((settled) => this.#verdict(policy, limit, settled, call))
-      : this.#verdict(policy, limit, outcome, call);
+      ? outcome.then((settled) => this.#verdict(limit, settled, call, last))
+      : this.#verdict(limit, outcome, call, last);
   }
 
-  #verdict(policy: LimitPolicy, limit: Rate, outcome: RateOutcome, call: JudgedCall): Verdict {
+  #verdict(
+    { policy, rate, field }: NamedLimit,
+    outcome: RateOutcome,
+    call: JudgedCall,
+    last: boolean,
+  ): Verdict {
     if (!outcome.allowed) {
-      const error = tooManyRequests(policy, limit, outcome);
+      const error = tooManyRequests(policy, rate, outcome);
       return refused(error.detail, error);
     }
-    if (this.#settings.announceQuota) announce(call.execution, policy, limit, outcome);
+    if (last && this.#settings.announceQuota) announce(call.execution, quotaField(policy, outcome), field);
     return PASSED;
   }
 
@@ -91,14 +97,30 @@ export class ThrottleStages {
       const limits = limitsOf(call.handler, call.controller, this.#settings);
       const { name } = call.controller as { readonly name?: string };
       const { name: method } = call.handler as { readonly name?: string };
-      compiled = { ...limits, id: `${name ?? ''}.${method ?? ''}` };
+      compiled = {
+        id: `${name ?? ''}.${method ?? ''}`,
+        route: named('route', limits.route),
+        shared: named('route', limits.shared),
+        principal: named('principal', limits.principal),
+      };
       handlers.set(call.handler, compiled);
     }
     return compiled;
   }
 }
 
-type CompiledHandler = HandlerLimits & { readonly id: string };
+interface NamedLimit {
+  readonly policy: LimitPolicy;
+  readonly rate: Rate;
+  /** What `RateLimit-Policy` says of it. */
+  readonly field: string;
+}
+
+type CompiledHandler = Readonly<Record<keyof HandlerLimits, NamedLimit>> & { readonly id: string };
+
+function named(policy: LimitPolicy, rate: Rate): NamedLimit {
+  return { policy, rate, field: policyField(policy, rate) };
+}
 
 /**
  * A GraphQL query runs the guard for each object that a field resolver is asked about; only what the caller named
@@ -111,24 +133,19 @@ function isNestedField(execution: ExecutionContext): boolean {
 }
 
 interface HeaderHolder {
-  getHeader(name: string): unknown;
-  setHeader?(name: string, value: string): void;
-  header?(name: string, value: string): void;
+  readonly setHeader?: (name: string, value: string) => void;
+  readonly header?: (name: string, value: string) => void;
 }
 
 /** Tells an allowed caller what is left. Express and Fastify name the same thing differently. */
-function announce(execution: ExecutionContext, policy: LimitPolicy, limit: Rate, outcome: RateOutcome): void {
+function announce(execution: ExecutionContext, quota: string, policy: string): void {
   if (execution.getType() !== 'http') return;
-  const response = execution.getArgByIndex<Partial<HeaderHolder> | undefined>(1);
-  if (typeof response?.getHeader !== 'function') return;
-  const holder = response as HeaderHolder;
-  append(holder, 'RateLimit', quotaField(policy, outcome));
-  append(holder, 'RateLimit-Policy', policyField(policy, limit));
-}
-
-function append(holder: HeaderHolder, name: string, field: string): void {
-  const present = holder.getHeader(name);
-  const value = typeof present === 'string' ? `${present}, ${field}` : field;
-  if (holder.setHeader) holder.setHeader(name, value);
-  else holder.header?.(name, value);
+  const response = execution.getArgByIndex<HeaderHolder | undefined>(1);
+  if (response?.setHeader) {
+    response.setHeader('RateLimit', quota);
+    response.setHeader('RateLimit-Policy', policy);
+  } else if (response?.header) {
+    response.header('RateLimit', quota);
+    response.header('RateLimit-Policy', policy);
+  }
 }

@@ -5,7 +5,7 @@ import { Pipeline } from '../core/pipeline.js';
 import { SecurityEvents } from '../core/security-events.js';
 import { GcraStorage } from './gcra.storage.js';
 import { RequestCounter } from './request-counter.js';
-import { SharedStorage } from './shared.storage.js';
+import { DistributedStorage } from './distributed.storage.js';
 import { SourceLimitMiddleware } from './source-limit.middleware.js';
 import { ThrottleMarksCheck } from './throttle-marks.check.js';
 import { ThrottleStages } from './throttle.stages.js';
@@ -45,7 +45,7 @@ import { ThrottlingService } from './throttling.service.js';
         clock: Clock,
         events: SecurityEvents,
       ): RequestCounter =>
-        settings.storage ? new SharedStorage(settings.storage, local, clock, events, settings) : local,
+        settings.storage ? new DistributedStorage(settings.storage, local, clock, events, settings) : local,
     },
     ThrottleStages,
     SourceLimitMiddleware,

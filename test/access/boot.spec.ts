@@ -158,8 +158,8 @@ describe('the start is refused', () => {
         return 0;
       }
       @EventPattern('made')
-      made(data: unknown): void {
-        void data;
+      made(data: unknown): unknown {
+        return data;
       }
     }
     @WebSocketGateway()

@@ -72,6 +72,7 @@ beforeAll(async () => {
   await chmod(installed, 0o555);
 }, 60_000);
 afterAll(async () => {
+  await chmod(installed, 0o755);
   for (const entry of await readdir(installed, { recursive: true, withFileTypes: true })) {
     if (entry.isDirectory()) await chmod(join(entry.parentPath, entry.name), 0o755);
   }

@@ -58,7 +58,7 @@ const alive = (pid: number): boolean => {
 };
 
 const postmaster = async (folder: string): Promise<number> =>
-  Number((await readFile(join(folder, '.data/postgres/postmaster.pid'), 'utf8')).split('\n')[0]);
+  Number((await readFile(join(folder, '.data/postgres/data/postmaster.pid'), 'utf8')).split('\n')[0]);
 
 const signIn = async (url: string, folder: string): Promise<Caller> => {
   const accounts = JSON.parse(await readFile(join(folder, '.data/demo-accounts.json'), 'utf8')) as {
@@ -109,7 +109,7 @@ describe('npm start', () => {
     expect((await again.get(`/documents/${(made.body as { id: string }).id}`)).status).toBe(200);
     process.kill(-second.process.pid!, 'SIGINT');
     expect(await once(second.process, 'exit')).toEqual([0, null]);
-    expect(existsSync(join(folder, '.data/postgres/postmaster.pid'))).toBe(false);
+    expect(existsSync(join(folder, '.data/postgres/data/postmaster.pid'))).toBe(false);
   }, 180_000);
 
   test('after kill -9 no database is left running, and what was acknowledged is there', async () => {
@@ -134,7 +134,7 @@ describe('npm start', () => {
     const failure = await start(folder, { PORT: String(port) }).catch((error: unknown) => String(error));
     occupant.close();
     expect(failure).toContain('The port is in use: stop what listens there, or set PORT.');
-    expect(existsSync(join(folder, '.data/postgres/postmaster.pid'))).toBe(false);
+    expect(existsSync(join(folder, '.data/postgres/data/postmaster.pid'))).toBe(false);
   }, 120_000);
 });
 

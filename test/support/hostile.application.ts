@@ -12,7 +12,7 @@ import {
   type Provider,
   type Type,
 } from '@nestjs/common';
-import { APP_FILTER, HttpAdapterHost, NestFactory, type AbstractHttpAdapter } from '@nestjs/core';
+import { APP_FILTER, HttpAdapterHost, NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { AddressInfo } from 'node:net';
@@ -78,7 +78,7 @@ class RefusalFilter implements ExceptionFilter<ZeroTrustError> {
     // GraphQL has no response here; the error goes on as it is.
     if (host.getType<string>() === 'graphql') return;
     const body = { code, ...(errors && { errors }) };
-    (this.host.httpAdapter as AbstractHttpAdapter).reply(host.getArgByIndex(1), body, status);
+    this.host.httpAdapter.reply(host.getArgByIndex(1), body, status);
   }
 }
 

@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AppModule } from '../../sample/src/app.module.js';
 import { seedDemoAccounts, type DemoAccount } from '../../sample/src/demo-accounts.js';
+import { AccountsService } from '../../src/identity/accounts.service.js';
+import { resolveThrottlingOptions, THROTTLING_SETTINGS } from '../../src/throttler/throttling.options.js';
 import { startApplication, type AdapterName } from './application.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
 
@@ -73,7 +75,16 @@ export interface SampleOptions {
   /** Another way to the same database, e.g. through a proxy that breaks. */
   readonly through?: (database: TestDatabase) => Promise<{ appUrl: string; auditUrl: string }>;
   readonly environment?: Readonly<Record<string, string>>;
+  /** Keeps the limits that the service has when it is left alone. */
+  readonly strictLimits?: boolean;
 }
+
+const GENEROUS = resolveThrottlingOptions({
+  sourceRequests: 1_000_000,
+  routeRequests: 1_000_000,
+  principalRequests: 1_000_000,
+  strictRequests: 1_000_000,
+});
 
 /** The sample service in this process, on a database of its own, with its demo accounts. */
 export async function startSample(options: SampleOptions = {}): Promise<Sample> {
@@ -89,7 +100,12 @@ export async function startSample(options: SampleOptions = {}): Promise<Sample> 
   });
   const folder = await mkdtemp(join(tmpdir(), 'sample-'));
   try {
-    const started = await startApplication(AppModule, { adapter: options.adapter ?? 'express' });
+    const started = await startApplication(AppModule, {
+      adapter: options.adapter ?? 'express',
+      // All tests come from one address: only what tests the limits keeps the strict ones.
+      overrides: (builder) =>
+        options.strictLimits ? builder : builder.overrideProvider(THROTTLING_SETTINGS).useValue(GENEROUS),
+    });
     const { accounts } = await seedDemoAccounts(started.app, join(folder, 'demo-accounts.json'));
     const anonymous = new Caller(started.url);
     const signIn = async (name: string): Promise<Caller> => {
@@ -107,7 +123,11 @@ export async function startSample(options: SampleOptions = {}): Promise<Sample> 
       accounts,
       anonymous,
       signIn,
-      accountId: async (name) => ((await (await signIn(name)).get('/auth/me')).body as { id: string }).id,
+      accountId: async (name) => {
+        const account = await started.app.get(AccountsService).findByEmail(`${name}@example.test`);
+        if (!account) throw new TypeError(`no demo account ${name}`);
+        return account.id;
+      },
       close: async () => {
         await started.close();
         await database.drop();

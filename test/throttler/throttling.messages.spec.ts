@@ -93,7 +93,7 @@ describe('limits of messages', () => {
       .compile();
     const options = { host: '127.0.0.1', port: 0 };
     const server: MicroserviceOptions = { transport: Transport.TCP, options };
-    // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment -- Nest declares these options as a class that nobody makes instances of
+
     const app = testing.createNestMicroservice<MicroserviceOptions>(server);
     await app.listen();
     const { port } = app.unwrap<Server>().address() as AddressInfo;

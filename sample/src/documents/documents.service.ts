@@ -102,7 +102,12 @@ export class DocumentsService {
     await this.access.require('documents:share', { rule: ownedDocument, id, object, hidden: false });
     await this.unitOfWork.run(async () => {
       await this.#existing(id);
-      await this.shares.upsert({ documentId: id, accountId, access }, ['documentId', 'accountId']);
+      await this.shares
+        .createQueryBuilder()
+        .insert()
+        .values({ documentId: id, accountId, access })
+        .orUpdate(['access'], ['document_id', 'account_id'])
+        .execute();
       await this.#record('document.shared', id, { with: accountId, access });
     });
   }

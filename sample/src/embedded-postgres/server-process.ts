@@ -61,6 +61,8 @@ export async function launch(
   // A supervisor that is gone already is no fault.
   child.stdin.on('error', () => undefined);
   const stop = async (mode: StopMode = 'fast'): Promise<void> => {
+    // Now there is something to wait for: without this an empty event loop ends the process in the middle of it.
+    child.ref();
     child.stdin.end(mode === 'immediate' ? mode : undefined);
     await exited;
   };

@@ -16,7 +16,7 @@ type StockRecord = Awaited<ReturnType<ThrottlerStorage['increment']>>;
  * none comes in time, this process grants a share of the limit from its own table, logs and publishes
  * `throttle.degraded` once, and asks the storage again a second later: it never waits long, and never opens.
  */
-export class SharedStorage extends RequestCounter {
+export class DistributedStorage extends RequestCounter {
   readonly #logger = new Logger('ThrottlingModule');
   readonly #reduced = new WeakMap<Rate, Rate>();
   #failing = false;

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { SecurityEvents, type PublishedSecurityEvent } from '../../src/core/security-events.js';
 import { rate } from '../../src/throttler/gcra.js';
 import { GcraStorage } from '../../src/throttler/gcra.storage.js';
-import { SharedStorage } from '../../src/throttler/shared.storage.js';
+import { DistributedStorage } from '../../src/throttler/distributed.storage.js';
 import { ThrottlingService } from '../../src/throttler/throttling.service.js';
 import { resolveThrottlingOptions } from '../../src/throttler/throttling.options.js';
 import { FrozenClock } from './frozen-clock.js';
@@ -41,15 +41,18 @@ class SwitchedStorage extends GcraStorage {
 function replica(
   shared: ThrottlerStorage,
   clock: FrozenClock,
-): { storage: SharedStorage; events: PublishedSecurityEvent[] } {
+): { storage: DistributedStorage; events: PublishedSecurityEvent[] } {
   const events: PublishedSecurityEvent[] = [];
   const port = new SecurityEvents(clock);
   port.subscribe((event) => void events.push(event));
   const settings = { storageDeadlineMs: 20, outagePercent: 50 };
-  return { storage: new SharedStorage(shared, new GcraStorage(clock, 1_000), clock, port, settings), events };
+  return {
+    storage: new DistributedStorage(shared, new GcraStorage(clock, 1_000), clock, port, settings),
+    events,
+  };
 }
 
-async function passed(storage: SharedStorage, times: number): Promise<number> {
+async function passed(storage: DistributedStorage, times: number): Promise<number> {
   const answers = await Promise.all(Array.from({ length: times }, () => storage.consume('key', LIMIT)));
   return answers.filter(({ allowed }) => allowed).length;
 }

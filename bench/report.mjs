@@ -1,0 +1,108 @@
+// From measurements to figures: medians, ratios to bare Nest on the same adapter, a table.
+import { readFile, writeFile } from 'node:fs/promises';
+import { availableParallelism, cpus } from 'node:os';
+
+const BEGIN = '<!-- figures: npm run bench -- --write docs/performance.md -->';
+const END = '<!-- end of figures -->';
+/** From here on the load generator itself may be what limits a rate. */
+const GENERATOR_LIMIT = 0.9;
+
+function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/** @returns for each adapter and case the medians, and the ratios to bare Nest taken round by round. */
+export function figuresOf(runs, cases) {
+  return Object.entries(runs).map(([adapter, measured]) => ({
+    adapter,
+    cases: cases.map(({ name, title, rooms }) => {
+      const rounds = measured[name];
+      const figure = (field) => median(rounds.map((round) => round[field]));
+      const against = (field) => median(rounds.map((round, at) => round[field] / measured.bare[at][field]));
+      return {
+        name,
+        title,
+        isStep: rooms !== undefined,
+        requestsPerSecond: Math.round(figure('requestsPerSecond')),
+        rateOfBare: against('requestsPerSecond'),
+        p99Ms: figure('p99Ms'),
+        cpuMicroseconds: figure('cpuMicroseconds'),
+        addedMicroseconds: median(
+          rounds.map((round, at) => round.cpuMicroseconds - measured.bare[at].cpuMicroseconds),
+        ),
+        generatorBound: figure('generatorBusy') > GENERATOR_LIMIT,
+      };
+    }),
+  }));
+}
+
+const row = (cells) => `| ${cells.join(' | ')} |`;
+const table = (head, rows) => [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n');
+
+function adapterTables({ adapter, cases }) {
+  const name = adapter === 'express' ? 'Express' : 'Fastify';
+  const stacks = cases.filter(({ isStep }) => !isStep);
+  const steps = cases.filter(({ isStep }) => isStep);
+  const parts = [
+    `### ${name}`,
+    table(
+      [
+        'the protected route on',
+        'requests a second, of bare Nest',
+        'CPU a request',
+        'added',
+        'requests a second',
+        'p99',
+      ],
+      stacks.map((each) => [
+        each.title,
+        `**${each.rateOfBare.toFixed(2)}**${each.generatorBound ? ' ¹' : ''}`,
+        `${each.cpuMicroseconds.toFixed(0)} µs`,
+        each.name === 'bare' ? '–' : `${each.addedMicroseconds.toFixed(0)} µs`,
+        each.requestsPerSecond.toLocaleString('en'),
+        `${each.p99Ms} ms`,
+      ]),
+    ),
+  ];
+  if (steps.length > 0) {
+    const bare = cases.find((each) => each.name === 'bare');
+    const rows = steps.map((each, at) => {
+      const before = steps[at - 1] ?? bare;
+      const added = each.cpuMicroseconds - before.cpuMicroseconds;
+      return [each.title, `${added.toFixed(0)} µs`, `${each.cpuMicroseconds.toFixed(0)} µs`];
+    });
+    parts.push(
+      `What each room of the kit adds (${name}):`,
+      table(['room after room', 'adds', 'CPU a request'], rows),
+    );
+  }
+  return parts.join('\n\n');
+}
+
+export function markdown(figures, { seconds, rounds, connections }, pinned) {
+  const facts = [
+    `Node.js ${process.versions.node}`,
+    `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${availableParallelism()} cores`,
+    `${connections} connections, ${rounds} rounds of ${seconds} s each, medians`,
+    pinned
+      ? 'server on one core, load generator and PostgreSQL on another'
+      : 'server and load generator not pinned to cores',
+    new Date().toISOString().slice(0, 10),
+  ];
+  const parts = [`_${facts.join(' · ')}_`, ...figures.map(adapterTables)];
+  if (figures.some(({ cases }) => cases.some((each) => each.generatorBound))) {
+    parts.push('¹ The load generator was busy all the time: the server may be faster than this rate.');
+  }
+  return parts.join('\n\n');
+}
+
+/** Replaces what stands between the markers of a file. @throws when it has none: nothing is written then. */
+export async function writeBetweenMarkers(file, text) {
+  const before = await readFile(file, 'utf8');
+  const [from, to] = [before.indexOf(BEGIN), before.indexOf(END)];
+  if (from < 0 || to < from)
+    throw new Error(`${file} has no place for figures: put "${BEGIN}" and "${END}" into it`);
+  await writeFile(file, `${before.slice(0, from + BEGIN.length)}\n\n${text}\n\n${before.slice(to)}`);
+}

@@ -1,0 +1,106 @@
+// npm run bench: what the kit costs, measured beside bare Nest and beside what people use today.
+import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { readArguments, USAGE } from './arguments.mjs';
+import { CASES } from './cases.mjs';
+import { prepareDatabase } from './database.mjs';
+import { assertServes, load, measure } from './measure.mjs';
+import { figuresOf, markdown, writeBetweenMarkers } from './report.mjs';
+import { pinLoadGenerator, ServerProcess } from './server-process.mjs';
+import { Tokens } from './tokens.mjs';
+
+const LIVE_SESSIONS = 1000;
+const WARM_UP_SECONDS = 2;
+
+const options = readArguments(
+  process.argv.slice(2),
+  CASES.map(({ name }) => name),
+);
+if (typeof options === 'string') {
+  console.error(`${options}\n\n${USAGE}`);
+  process.exit(2);
+}
+if (options.help) {
+  console.log(
+    `${USAGE}\n\nCases:\n${CASES.map(({ name, title }) => `  ${name.padEnd(14)} ${title}`).join('\n')}`,
+  );
+  process.exit(0);
+}
+const progress = (line) => console.error(line);
+const cases = CASES.filter(({ name }) => options.cases.includes(name));
+
+progress('building');
+const root = fileURLToPath(new URL('..', import.meta.url));
+const compiler = createRequire(import.meta.url).resolve('typescript/bin/tsc');
+const built = spawnSync(process.execPath, [compiler, '-b', 'sample/tsconfig.json'], {
+  cwd: root,
+  stdio: ['ignore', 2, 2],
+});
+if (built.status !== 0) process.exit(built.status ?? 1);
+
+const pinned = pinLoadGenerator();
+const closing = [];
+const runs = {};
+try {
+  const database = await prepareDatabase(LIVE_SESSIONS, progress);
+  const { stop, users, ...urls } = database;
+  closing.push(stop);
+  const secret = randomBytes(32).toString('base64url');
+  const masterKey = randomBytes(32).toString('base64');
+  const settings = { ...urls, secret, masterKey, sessions: LIVE_SESSIONS };
+  progress(`opening ${LIVE_SESSIONS} sessions`);
+  const tokens = await Tokens.prepare(
+    settings,
+    users,
+    cases.some((each) => each.tokens === 'kit'),
+  );
+  closing.push(() => tokens.stop());
+
+  for (const adapter of options.adapters) runs[adapter] = await measureAdapter(adapter, settings, tokens);
+} catch (error) {
+  console.error(error);
+  process.exitCode = 1;
+} finally {
+  for (const close of closing.reverse()) await close();
+}
+
+if (process.exitCode !== 1) {
+  const figures = figuresOf(runs, cases);
+  const text = markdown(figures, options, pinned);
+  console.log(options.json ? JSON.stringify({ options, pinned, figures, runs }, undefined, 2) : text);
+  if (options.write !== undefined) await writeBetweenMarkers(options.write, text);
+}
+
+/** Every case of one adapter, interleaved: in each round all of them in turn, so that a slow minute is everybody's. */
+async function measureAdapter(adapter, settings, tokens) {
+  const servers = new Map();
+  const measured = Object.fromEntries(cases.map(({ name }) => [name, []]));
+  const amounts = new Map();
+  try {
+    for (const { name, server, rooms, tokens: kind, guarded } of cases) {
+      progress(`${adapter}: starting ${name}`);
+      const started = await ServerProcess.start(server, { ...settings, adapter, rooms });
+      servers.set(name, started);
+      await assertServes(started, await tokens.of(kind), guarded);
+      const warm = await load(started.url, await tokens.of(kind), { ...options, duration: WARM_UP_SECONDS });
+      amounts.set(name, Math.ceil((warm.requests / warm.seconds) * options.seconds));
+    }
+    for (let round = 1; round <= options.rounds; round += 1) {
+      for (const { name, tokens: kind } of cases) {
+        const { connections } = options;
+        const amount = amounts.get(name);
+        const result = await measure(servers.get(name), await tokens.of(kind), { connections, amount });
+        measured[name].push(result);
+        const { requestsPerSecond, cpuMicroseconds } = result;
+        progress(
+          `${adapter} ${round}/${options.rounds} ${name}: ${requestsPerSecond.toFixed(0)}/s, ${cpuMicroseconds.toFixed(0)} µs`,
+        );
+      }
+    }
+  } finally {
+    for (const server of servers.values()) await server.stop();
+  }
+  return measured;
+}

@@ -1,0 +1,48 @@
+// The child's side of every server: an application on a free port, and answers to what the benchmark asks.
+import 'reflect-metadata';
+import { NestFactory } from '@nestjs/core';
+
+export const settings = JSON.parse(process.env.BENCH_SETTINGS);
+
+/** What the protected route answers, everywhere. */
+export const ANSWER = { items: [{ id: 'b6a5d7c4', title: 'constant' }], next: null };
+
+export async function createApplication(module) {
+  const options = { logger: ['error', 'warn'], abortOnError: false };
+  if (settings.adapter === 'express') return NestFactory.create(module, options);
+  const { FastifyAdapter } = await import('@nestjs/platform-fastify');
+  return NestFactory.create(module, new FastifyAdapter(), options);
+}
+
+export async function serve(app) {
+  await app.listen(0, '127.0.0.1');
+  answerQuestions({ cpu: () => process.cpuUsage() });
+  const { port } = app.getHttpServer().address();
+  process.send({ url: `http://127.0.0.1:${port}/documents` });
+}
+
+/** Answers by IPC; when the benchmark is gone, so is the server. */
+export function answerQuestions({ cpu, ...others }) {
+  const questions = {
+    cpu: () => {
+      const { user, system } = cpu();
+      return { microseconds: user + system };
+    },
+    ...others,
+  };
+  process.on('message', async (question) => {
+    process.send(await questions[question]());
+  });
+  process.on('disconnect', () => process.exit());
+}
+
+/** Applies decorators without a compiler. */
+export function decorate(type, { on = [], method, methodOn = [], inject = [] }) {
+  Reflect.defineMetadata('design:paramtypes', inject, type);
+  for (const decorator of on) decorator(type);
+  if (method) {
+    const descriptor = Object.getOwnPropertyDescriptor(type.prototype, method);
+    for (const decorator of methodOn) decorator(type.prototype, method, descriptor);
+  }
+  return type;
+}
