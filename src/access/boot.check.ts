@@ -1,6 +1,7 @@
 import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { HttpAdapterHost, type AbstractHttpAdapter } from '@nestjs/core';
 import type { Server } from 'node:http';
+import { onAdapterReady } from '../core/adapter-ready.js';
 import { BootError } from '../core/zero-trust-error.js';
 import { AccessSettings } from './access.settings.js';
 import type { AdapterRouteReader, WrappableAdapter } from './adapter-routes.js';
@@ -27,8 +28,8 @@ export class BootCheck implements OnApplicationBootstrap {
     host: HttpAdapterHost,
   ) {
     // In the constructor: Fastify tells of a route only while it is added. A testing module has its adapter later.
-    host.init$.subscribe(() => {
-      this.#watch(host.httpAdapter as AbstractHttpAdapter | undefined);
+    onAdapterReady(host, (adapter) => {
+      this.#watch(adapter);
     });
   }
 
@@ -87,8 +88,8 @@ export class BootCheck implements OnApplicationBootstrap {
     ];
   }
 
-  #watch(held: AbstractHttpAdapter | undefined): void {
-    if (!held || this.#adapter) return;
+  #watch(held: AbstractHttpAdapter): void {
+    if (this.#adapter) return;
     // Nest types the callbacks for one platform each.
     const adapter = held as unknown as WrappableAdapter;
     this.#adapter = adapter;

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
+import { onAdapterReady } from '../core/adapter-ready.js';
 
 interface ExpressLayer {
   readonly route?: { readonly methods: Readonly<Record<string, boolean>> };
@@ -16,9 +17,9 @@ export class AdapterMethods {
   readonly #fastifyRoutes: { readonly methods: readonly string[]; readonly pattern: RegExp }[] = [];
 
   constructor(private readonly host: HttpAdapterHost) {
-    host.init$.subscribe(() => {
-      if (host.httpAdapter.getType() !== 'fastify') return;
-      host.httpAdapter.getInstance<FastifyInstance>().addHook('onRoute', ({ method, url }) => {
+    onAdapterReady(host, (adapter) => {
+      if (adapter.getType() !== 'fastify') return;
+      adapter.getInstance<FastifyInstance>().addHook('onRoute', ({ method, url }) => {
         this.#fastifyRoutes.push({ methods: [method].flat(), pattern: patternOf(url) });
       });
     });

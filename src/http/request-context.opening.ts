@@ -1,6 +1,7 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
-import { HttpAdapterHost } from '@nestjs/core';
+import { HttpAdapterHost, type AbstractHttpAdapter } from '@nestjs/core';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { onAdapterReady } from '../core/adapter-ready.js';
 import { Clock } from '../core/clock.js';
 import { RequestContext } from '../core/request-context.js';
 import { HTTP_SETTINGS, type HttpSettings } from './http.options.js';
@@ -44,9 +45,8 @@ export class RequestContextOpening implements OnApplicationShutdown {
     private readonly clock: Clock,
     private readonly log: RequestLog,
   ) {
-    // At once where the adapter is there already; else with it; without HTTP never.
-    host.init$.subscribe(() => {
-      this.#install(host);
+    onAdapterReady(host, (adapter) => {
+      this.#install(adapter);
     });
   }
 
@@ -54,7 +54,7 @@ export class RequestContextOpening implements OnApplicationShutdown {
     this.log.flush();
   }
 
-  #install({ httpAdapter }: HttpAdapterHost): void {
+  #install(httpAdapter: AbstractHttpAdapter): void {
     if (httpAdapter.getType() === 'fastify') {
       httpAdapter.getInstance<FastifyInstance>().addHook('onRequest', (request, reply, done) => {
         this.#open(request, request.raw, reply.raw, done);

@@ -1,5 +1,6 @@
 import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import { HttpAdapterHost } from '@nestjs/core';
+import { HttpAdapterHost, type AbstractHttpAdapter } from '@nestjs/core';
+import { onAdapterReady } from '../core/adapter-ready.js';
 import { Clock } from '../core/clock.js';
 import { RequestContext } from '../core/request-context.js';
 import { SecurityEvents } from '../core/security-events.js';
@@ -48,9 +49,8 @@ export class SourceLimitMiddleware implements OnModuleInit {
     this.#sources = new SourceKeys(settings.ipv6PrefixBits);
     this.#counted = new GcraStorage(clock, settings.maxKeys);
     this.#recorded = new GcraStorage(clock, MAX_RECORDED);
-    // At once where the adapter is there already; else with it (tests, hybrid applications); without HTTP never.
-    host.init$.subscribe(() => {
-      this.#install(host);
+    onAdapterReady(host, (adapter) => {
+      this.#install(adapter);
     });
   }
 
@@ -82,7 +82,7 @@ export class SourceLimitMiddleware implements OnModuleInit {
     }
   }
 
-  #install({ httpAdapter }: HttpAdapterHost): void {
+  #install(httpAdapter: AbstractHttpAdapter): void {
     switch (httpAdapter.getType()) {
       case 'express':
         httpAdapter.use((request: unknown, _response: unknown, next: Next) => {

@@ -40,23 +40,27 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     auditUrl: inside(urls.auditUrl),
     superuserUrl: inside(urls.superuserUrl),
     name,
+    // Whoever made the logins: a start that was refused half-way may have left connections of theirs behind.
     drop: () =>
-      asOwner(async (owner) => {
-        await owner.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+      inPostgres(inject('database').superuserUrl, async (superuser) => {
+        await superuser.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
       }),
   };
 }
 
-async function asOwner(work: (owner: pg.Client) => Promise<void>): Promise<void> {
-  // Not the template itself: nobody may be connected to it while it is cloned.
-  const url = new URL(inject('database').ownerUrl);
+const asOwner = (work: (owner: pg.Client) => Promise<void>): Promise<void> =>
+  inPostgres(inject('database').ownerUrl, work);
+
+/** Not in the template itself: nobody may be connected to it while it is cloned. */
+async function inPostgres(of: string, work: (client: pg.Client) => Promise<void>): Promise<void> {
+  const url = new URL(of);
   url.pathname = '/postgres';
-  const owner = new pg.Client({ connectionString: url.href });
-  await owner.connect();
+  const client = new pg.Client({ connectionString: url.href });
+  await client.connect();
   try {
-    await work(owner);
+    await work(client);
   } finally {
-    await owner.end();
+    await client.end();
   }
 }
 
