@@ -1,13 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '../core/principal.js';
+import { RequestContext } from '../core/request-context.js';
 import { SecurityEvents } from '../core/security-events.js';
 import { ZeroTrustError } from '../core/zero-trust-error.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { AccessSettings } from './access.settings.js';
 import { isBound } from './actor.js';
 import { GrantsStore, type Until } from './grants.store.js';
+import { HeldPermissions } from './held-permissions.js';
 import { conveyedBy, permissionsOf, type RoleGraph } from './role-graph.js';
 import { RolesStore } from './roles.store.js';
+import { Subjects } from './subjects.js';
 
 /** Whoever holds both can mend everything else; somebody must. */
 const ADMINISTRATION = ['grants:write', 'roles:write'] as const;
@@ -28,18 +31,22 @@ export class AccessChanges {
     private readonly roles: RolesStore,
     private readonly grants: GrantsStore,
     private readonly settings: AccessSettings,
+    private readonly held: HeldPermissions,
+    private readonly subjects: Subjects,
   ) {}
 
   /**
-   * Runs `work` under the lock, then checks what holds for every change.
+   * Runs `work` under the lock, if the actor may still act, then checks what holds for every change.
    *
-   * @throws ZeroTrustError `conflict` when nobody could administer any more; what `work` throws. Nothing is written
-   * then, and a `permission-denied` is published once the transaction is gone.
+   * @throws ZeroTrustError `permission-denied` when the actor was disabled or lost its right while it waited;
+   * `conflict` when nobody could administer any more; what `work` throws. Nothing is written then, and a
+   * `permission-denied` is published once the transaction is gone.
    */
   async make<T>(target: { type: string; id: string }, actor: Principal, work: () => Promise<T>): Promise<T> {
     try {
       return await this.unitOfWork.run(async () => {
-        await this.unitOfWork.query('SELECT pg_advisory_xact_lock($1::bigint)', [LOCK]);
+        await this.#lock();
+        await this.#assertStillMay(actor);
         const before = await this.#administrators();
         const result = await work();
         if (before.size > 0 && (await this.#administrators()).size === 0) {
@@ -106,17 +113,43 @@ export class AccessChanges {
     }
   }
 
-  /** Whether this subject is the only one that can administer without an end. Ask before disabling an account. */
+  /**
+   * Whether this subject is the only one that can administer without an end. Ask before disabling an account, inside
+   * of the unit of work that does it: the lock is held until it ends, so that two who are the last but one cannot
+   * both go.
+   */
   async isLastAdministrator(subject: string): Promise<boolean> {
+    await this.#lock();
     const administrators = await this.#administrators();
-    return administrators.size === 1 && administrators.has(subject);
+    return administrators.size === 1 && administrators.has(subject.toLowerCase());
+  }
+
+  async #lock(): Promise<void> {
+    await this.unitOfWork.query('SELECT pg_advisory_xact_lock($1::bigint)', [LOCK]);
+  }
+
+  /** What the pipeline found was true then; now nobody else can change it. */
+  async #assertStillMay(actor: Principal): Promise<void> {
+    if (!isBound(actor)) return;
+    if (actor.kind === 'account' && (await this.subjects.stateOf(actor.subject)) === 'disabled') {
+      deny('the acting account is disabled');
+    }
+    const context = RequestContext.current();
+    if (context?.principal?.subject !== actor.subject) return;
+    if (!(await this.held.stillLetIn(context, actor)))
+      deny('the actor has lost the right to make the change');
   }
 
   async #administrators(): Promise<ReadonlySet<string>> {
     const graph = await this.graph();
     const conveying = (permission: string): readonly string[] =>
       [...graph.keys()].filter((role) => permissionsOf(graph, [role]).has(permission));
-    return this.grants.lastingHolders(conveying(ADMINISTRATION[0]), conveying(ADMINISTRATION[1]));
+    const holders = await this.grants.lastingHolders(
+      conveying(ADMINISTRATION[0]),
+      conveying(ADMINISTRATION[1]),
+    );
+    // Who is shut out mends nothing.
+    return this.subjects.activeOf(holders);
   }
 }
 

@@ -16,6 +16,7 @@ import { RolesController } from './roles.controller.js';
 import { RolesService } from './roles.service.js';
 import { RolesStore } from './roles.store.js';
 import { RouteInventory } from './route-inventory.js';
+import { Subjects } from './subjects.js';
 
 /** May they: roles and grants, the decision, and the proof that every way in is declared. */
 @Global()
@@ -27,6 +28,7 @@ import { RouteInventory } from './route-inventory.js';
       inject: [ACCESS_OPTIONS],
       useFactory: (options: AccessOptions): AccessSettings => resolveAccessOptions(options),
     },
+    Subjects,
     RolesStore,
     GrantsStore,
     HeldPermissions,
@@ -39,7 +41,7 @@ import { RouteInventory } from './route-inventory.js';
     RouteInventory,
     BootCheck,
   ],
-  exports: [AccessService, RolesService, GrantsService, RouteInventory, AccessSettings],
+  exports: [AccessService, RolesService, GrantsService, RouteInventory, AccessSettings, Subjects],
 })
 export class AccessModule extends AccessModuleBase {
   constructor(pipeline: Pipeline, stage: AuthoriseStage) {

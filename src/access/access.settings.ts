@@ -40,7 +40,10 @@ export function resolveAccessOptions(options: AccessOptions): AccessSettings {
     faults.push(`permissions: ${error instanceof Error ? error.message : 'could not be read'}`);
   }
   const roles: RoleGraph = new Map(
-    Object.entries(options.roles ?? {}).map(([name, role]) => [name, definitionOf(role)]),
+    Object.entries(options.roles ?? {}).map(([name, role]) => {
+      if (!isDeclaration(role)) faults.push(`roles: "${name}" must be an object of lists of names`);
+      return [name, definitionOf(isDeclaration(role) ? role : {})];
+    }),
   );
   faults.push(...roleFaults(roles, catalogue).map((fault) => `roles: ${fault}`));
   const adapterRoutes = options.adapterRoutes ?? [];
@@ -81,7 +84,15 @@ export function roleFaults(roles: RoleGraph, catalogue: ReadonlySet<string>): re
   return faults;
 }
 
-function declarationFaults({ method, path, reason }: AdapterRouteDeclaration): readonly string[] {
+/** The compiler says so too; JSON and JavaScript know no compiler. */
+function isDeclaration(role: unknown): role is DeclaredRole {
+  if (typeof role !== 'object' || role === null) return false;
+  const { permissions, inherits, mayGrant } = role as Partial<Record<keyof DeclaredRole, unknown>>;
+  return [permissions, inherits, mayGrant].every((list) => list === undefined || Array.isArray(list));
+}
+
+function declarationFaults(declaration: Partial<AdapterRouteDeclaration>): readonly string[] {
+  const { method = '', path = '', reason = '' } = declaration;
   const faults: string[] = [];
   if (!/^[A-Z]+$/.test(method))
     faults.push(`adapterRoutes: method of "${path}" must be upper case, e.g. GET or USE`);

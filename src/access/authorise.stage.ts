@@ -29,7 +29,9 @@ export class AuthoriseStage implements Stage {
     return this.held.ofRequest(context, principal).then(
       (held) => {
         const decision = decide({ principal, permissions, held });
-        return decision.granted ? PASSED : deny(decision.reason);
+        if (!decision.granted) return deny(decision.reason);
+        this.held.letIn(context, permissions);
+        return PASSED;
       },
       (cause: unknown) => {
         // It cannot be known, so it is not allowed (ASVS 16.5.3).

@@ -1,4 +1,7 @@
-import { IsISO8601, IsNotEmpty, IsOptional, IsString, Matches, MaxLength } from 'class-validator';
+import { IsISO8601, IsNotEmpty, IsString, Matches, MaxLength, ValidateIf } from 'class-validator';
+
+/** May be left out, but not null: `@IsOptional()` would wave null through. */
+const MayBeAbsent = (): PropertyDecorator => ValidateIf((_dto, value: unknown) => value !== undefined);
 
 const ZONED = /(?:Z|[+-]\d{2}:\d{2})$/;
 const ZONED_RULE = { message: 'must say its offset from UTC, e.g. 2030-01-31T12:00:00Z' };
@@ -16,14 +19,14 @@ export class CreateGrantDto {
   readonly reason!: string;
 
   /** Until when it counts. Left out: until it is revoked. */
-  @IsOptional()
+  @MayBeAbsent()
   @IsISO8601({ strict: true, strictSeparator: true })
   @Matches(ZONED, ZONED_RULE)
   @MaxLength(40)
   readonly expiresAt?: string;
 
   /** From when on it counts. Left out: at once. */
-  @IsOptional()
+  @MayBeAbsent()
   @IsISO8601({ strict: true, strictSeparator: true })
   @Matches(ZONED, ZONED_RULE)
   @MaxLength(40)

@@ -9,10 +9,11 @@ import { actorOr, isBound } from './actor.js';
 import { GrantsStore, type Grant } from './grants.store.js';
 import { canHoldGrants } from './held-permissions.js';
 import { conveyedBy } from './role-graph.js';
+import { Subjects } from './subjects.js';
 
 /** What is asked for: a role for a subject, with the reason that an auditor will read. */
 export interface GrantRequest {
-  /** The account's id, a UUID. Whether it exists is not asked: the application may have an identity of its own. */
+  /** The account's id, a UUID. That it exists is asked of the application's identity, where it tells. */
   readonly subject: string;
   readonly role: string;
   /** Why, in the words of whoever grants; 1 to 500 characters. Kept in the grant, not in the audit log. */
@@ -36,6 +37,7 @@ export class GrantsService {
     private readonly store: GrantsStore,
     private readonly events: SecurityEvents,
     private readonly clock: Clock,
+    private readonly subjects: Subjects,
   ) {}
 
   /** The grants of a subject that have not ended, those that begin later included. */
@@ -46,8 +48,8 @@ export class GrantsService {
   /**
    * Grants a role. Left-out `actor`: the caller of the request in hand.
    *
-   * @throws ZeroTrustError `validation-failed` on an unknown role, no reason, or an end that is past;
-   * `permission-denied` beyond the actor's own rights or to the actor; `conflict` when such a grant has not ended.
+   * @throws ZeroTrustError `validation-failed` on an unknown role, no reason, or an end that is past; `not-found`
+   * when there is no such account; `permission-denied` beyond the actor's own rights or to the actor; `conflict` when such a grant has not ended.
    */
   async grant(request: GrantRequest, actor?: Principal): Promise<Grant> {
     const by = actorOr(actor);
@@ -57,6 +59,8 @@ export class GrantsService {
     if (reason === '' || reason.length > MAX_REASON_LENGTH) {
       throw invalid('reason', `must have 1 to ${MAX_REASON_LENGTH} characters`);
     }
+    // PostgreSQL keeps every character but this one.
+    if (reason.includes('\0')) throw invalid('reason', 'must be text');
     for (const [field, time] of Object.entries({ notBefore, expiresAt })) {
       if (time && Number.isNaN(time.getTime())) throw invalid(field, 'must be a point in time');
     }
@@ -67,6 +71,10 @@ export class GrantsService {
     return this.changes.make({ type: 'grant', id }, by, async () => {
       const graph = await this.changes.graph();
       if (!graph.has(role)) throw invalid('role', 'must name a role that exists');
+      // Otherwise it would wait for whoever gets this id one day.
+      if ((await this.subjects.stateOf(subject)) === 'unknown') {
+        throw new ZeroTrustError('not-found', { detail: 'there is no such account' });
+      }
       // Also what one holds already: a grant that ends must not be made to last by who holds it.
       if (isBound(by) && isSame(subject, by)) deny('nobody grants to themselves');
       await this.changes.assertWithin(by, conveyedBy(graph, [role]), graph, expiresAt ?? 'ever');
@@ -105,7 +113,10 @@ export class GrantsService {
     });
   }
 
-  /** Whether nobody could administer if this subject were gone. Ask before disabling an account. */
+  /**
+   * Whether nobody could administer if this subject were gone. Ask before disabling an account, inside of the unit
+   * of work that does it: until that ends no other change can make the answer wrong.
+   */
   isLastAdministrator(subject: string): Promise<boolean> {
     return this.changes.isLastAdministrator(subject);
   }

@@ -46,8 +46,9 @@ export class GrantsStore {
     );
   }
 
-  /** A grant that has not ended, or undefined. */
+  /** A grant that has not ended, or undefined; also for what is no UUID. */
   async find(id: string): Promise<Grant | undefined> {
+    if (!canHoldGrants(id)) return undefined;
     const [grant] = await this.unitOfWork.query<Grant>(
       `SELECT ${COLUMNS} FROM access."grant" WHERE id = $1 AND ${NOT_ENDED}`,
       [id],

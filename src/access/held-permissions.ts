@@ -1,4 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
+import type { Permission } from '../core/permission.js';
 import type { Principal } from '../core/principal.js';
 import type { RequestContext } from '../core/request-context.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
@@ -34,6 +35,7 @@ const MAX_REPORTED = 100;
 export class HeldPermissions {
   readonly #logger = new Logger('AccessModule');
   readonly #ofRequest = new WeakMap<RequestContext, Promise<ReadonlySet<string>>>();
+  readonly #letInBy = new WeakMap<RequestContext, readonly Permission[]>();
   readonly #reported = new Set<string>();
 
   constructor(
@@ -51,6 +53,23 @@ export class HeldPermissions {
       held.catch(() => this.#ofRequest.delete(context));
     }
     return held;
+  }
+
+  /** Remembers by which permissions a request was let in. */
+  letIn(context: RequestContext, permissions: readonly Permission[]): void {
+    const before = this.#letInBy.get(context);
+    this.#letInBy.set(context, before ? [...before, ...permissions] : permissions);
+  }
+
+  /**
+   * Whether the caller still holds what the request was let in by, read afresh. Between that decision and a change
+   * may lie a revocation: whoever changes rights asks again, while nobody else can.
+   */
+  async stillLetIn(context: RequestContext, principal: Principal): Promise<boolean> {
+    const permissions = this.#letInBy.get(context) ?? [];
+    if (permissions.length === 0) return true;
+    const held = await this.ofSubject(principal.subject);
+    return permissions.every((permission) => held.has(permission));
   }
 
   /** @throws when the database does not answer; whoever decides refuses then. */

@@ -2,12 +2,15 @@ import {
   ArrayMaxSize,
   ArrayUnique,
   IsArray,
-  IsOptional,
   IsString,
   Matches,
   MaxLength,
+  ValidateIf,
 } from 'class-validator';
 import type { Permission } from '../core/permission.js';
+
+/** May be left out, but not null: `@IsOptional()` would wave null through. */
+const MayBeAbsent = (): PropertyDecorator => ValidateIf((_dto, value: unknown) => value !== undefined);
 
 const ROLE_NAME = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/;
 const ROLE_NAME_RULE = { message: 'must be lower-case words joined by "-"' };
@@ -30,7 +33,7 @@ export class PutRoleDto {
   @MaxLength(128, { each: true })
   readonly permissions!: Permission[];
 
-  @IsOptional()
+  @MayBeAbsent()
   @IsArray()
   @ArrayMaxSize(50)
   @ArrayUnique()
@@ -38,7 +41,7 @@ export class PutRoleDto {
   @MaxLength(64, { each: true })
   readonly inherits?: string[];
 
-  @IsOptional()
+  @MayBeAbsent()
   @IsArray()
   @ArrayMaxSize(50)
   @ArrayUnique()

@@ -12,6 +12,7 @@ import {
   cycleThrough,
   isTooDeep,
   MAX_ROLE_DEPTH,
+  permissionsOf,
   type RoleDefinition,
   type RoleGraph,
 } from './role-graph.js';
@@ -175,11 +176,18 @@ function differences(stored: RoleGraph, wanted: RoleGraph): readonly RoleChange[
   });
 }
 
-/** What the role conveys after and did not before, and the other way round. */
+/**
+ * What the role lets one do or hand out after and did not before, and the other way round. Both are compared: what one
+ * may hand out already must not become what one may do oneself.
+ */
 function differing(before: RoleGraph, after: RoleGraph, role: string): ReadonlySet<string> {
-  const was = conveyedBy(before, [role]);
-  const is = conveyedBy(after, [role]);
-  return new Set([...was, ...is].filter((permission) => !was.has(permission) || !is.has(permission)));
+  return new Set(
+    [permissionsOf, conveyedBy].flatMap((said) => {
+      const was = said(before, [role]);
+      const is = said(after, [role]);
+      return [...was, ...is].filter((permission) => !was.has(permission) || !is.has(permission));
+    }),
+  );
 }
 
 function targetOf(role: string): { type: string; id: string } {

@@ -118,6 +118,15 @@ export class AccountStore {
     return new Map(rows.map(({ id, state }) => [id, state]));
   }
 
+  /** The states of accounts, locking nothing. What is unknown is missing from the answer. */
+  async statesOf(ids: readonly string[]): Promise<ReadonlyMap<string, AccountState>> {
+    const rows = await this.unitOfWork.query<Pick<Account, 'id' | 'state'>>(
+      'SELECT id, state FROM identity.account WHERE id = ANY($1::uuid[])',
+      [ids],
+    );
+    return new Map(rows.map(({ id, state }) => [id, state]));
+  }
+
   async setState(id: string, state: AccountState): Promise<void> {
     await this.unitOfWork.query(
       `UPDATE identity.account SET state = $2, disabled_at = CASE WHEN $2 = 'disabled' THEN now() END WHERE id = $1`,

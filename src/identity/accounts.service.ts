@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { GrantsService } from '../access/grants.service.js';
+import { Subjects } from '../access/subjects.js';
 import { Clock } from '../core/clock.js';
 import type { Principal } from '../core/principal.js';
 import { RequestContext } from '../core/request-context.js';
@@ -40,7 +41,11 @@ export class AccountsService {
     private readonly unitOfWork: UnitOfWork,
     private readonly events: SecurityEvents,
     private readonly clock: Clock,
-  ) {}
+    subjects: Subjects,
+  ) {
+    // Grants go to accounts that exist, and who is disabled administers nothing.
+    subjects.knownBy(store);
+  }
 
   /**
    * Makes an account that can sign in. May be called inside a unit of work, to grant roles along with it.
