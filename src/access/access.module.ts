@@ -16,6 +16,7 @@ import { RolesController } from './roles.controller.js';
 import { RolesService } from './roles.service.js';
 import { RolesStore } from './roles.store.js';
 import { RouteInventory } from './route-inventory.js';
+import { RouteMatrix } from './route-matrix.js';
 import { Subjects } from './subjects.js';
 
 /** May they: roles and grants, the decision, and the proof that every way in is declared. */
@@ -39,9 +40,18 @@ import { Subjects } from './subjects.js';
     RolesService,
     GrantsService,
     RouteInventory,
+    RouteMatrix,
     BootCheck,
   ],
-  exports: [AccessService, RolesService, GrantsService, RouteInventory, AccessSettings, Subjects],
+  exports: [
+    AccessService,
+    RolesService,
+    GrantsService,
+    RouteInventory,
+    RouteMatrix,
+    AccessSettings,
+    Subjects,
+  ],
 })
 export class AccessModule extends AccessModuleBase {
   constructor(pipeline: Pipeline, stage: AuthoriseStage) {

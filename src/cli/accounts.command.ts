@@ -5,7 +5,6 @@ import type { Readable } from 'node:stream';
 import { SYSTEM_PRINCIPAL } from '../access/actor.js';
 import { GrantsService } from '../access/grants.service.js';
 import { RolesService } from '../access/roles.service.js';
-import { ZeroTrustError } from '../core/zero-trust-error.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import type { Account } from '../identity/account.store.js';
 import { AccountsService } from '../identity/accounts.service.js';
@@ -33,17 +32,7 @@ export function accountsCommand(io: CliIo, stdin: Readable = process.stdin): Com
   const accounts = new Command('accounts')
     .description('Makes, lists, disables and enables accounts.')
     .helpCommand(false)
-    .addHelpText('after', HELP)
-    // Commands below inherit this when they are added: nothing ends the process or writes past `io`.
-    .exitOverride()
-    .configureOutput({
-      writeOut: (text) => {
-        io.out(text.trimEnd());
-      },
-      writeErr: (text) => {
-        io.err(text.trimEnd());
-      },
-    });
+    .addHelpText('after', HELP);
   accounts
     .command('create')
     .description('Makes an account. Without --password-stdin its password is random, and printed once.')
@@ -80,7 +69,9 @@ async function create(io: CliIo, flags: CreateFlags, stdin: Readable): Promise<v
     for (const role of flags.role) {
       if (roles.some(({ name }) => name === role)) continue;
       const known = roles.map(({ name }) => name).join(', ') || 'none yet';
-      throw new Error(`there is no role "${role}" (roles: ${known}); bring in the roles of your code first`);
+      throw new Error(
+        `there is no role "${role}" (roles: ${known}); bring in those of your code with \`zero-trust access sync\` first`,
+      );
     }
     return app.get(UnitOfWork).run(async () => {
       const { email, name: displayName } = flags;
@@ -134,16 +125,10 @@ async function withServices<T>(io: CliIo, work: (app: Services) => Promise<T>): 
     const options = { abortOnError: false, logger: { log: ignore, warn: io.err, error: ignore } };
     app = await NestFactory.createApplicationContext(module, options);
     return await work(app);
-  } catch (error) {
-    throw error instanceof ZeroTrustError ? new Error(lineOf(error), { cause: error }) : error;
   } finally {
     await app?.close();
     if (dataSource.isInitialized) await dataSource.destroy();
   }
-}
-
-function lineOf({ detail, errors }: ZeroTrustError): string {
-  return errors ? errors.flatMap(({ messages }) => messages).join('; ') : detail;
 }
 
 /** More than any password may have: the rest is refused with the reason that the policy gives. */

@@ -11,16 +11,9 @@ import { readSetting, requireSetting } from '../core/setting.js';
 
 /** `zero-trust keys`: makes the master key, lists the data keys. No command prints a key that is in use. */
 export function keysCommand(io: CliIo): Command {
-  const keys = new Command('keys').description('Makes a master key; lists the data keys of a database.');
-  // Commands that are made with `.command()` take these over; runCli reaches only the outer one.
-  keys.exitOverride().configureOutput({
-    writeOut: (text) => {
-      io.out(text.trimEnd());
-    },
-    writeErr: (text) => {
-      io.err(text.trimEnd());
-    },
-  });
+  const keys = new Command('keys')
+    .description('Makes a master key; lists the data keys of a database.')
+    .helpCommand(false);
   keys
     .command('generate')
     .description('Makes a new master key for ZERO_TRUST_MASTER_KEY and prints it, or writes it to a file.')

@@ -1,0 +1,81 @@
+import { Command } from 'commander';
+import type { DeclaredRoles } from '../access/access.options.js';
+import { AccessSettings } from '../access/access.settings.js';
+import { SYSTEM_PRINCIPAL } from '../access/actor.js';
+import { RolesService, wordsOf, type RoleChange } from '../access/roles.service.js';
+import {
+  APP_OPTION,
+  EXPORT_OPTION,
+  HOST_HELP,
+  kitProvider,
+  withHostApplication,
+  type HostFlags,
+} from './host-application.js';
+import type { CliIo } from './run-cli.js';
+
+interface Flags extends HostFlags {
+  readonly dryRun?: true;
+  readonly json?: true;
+}
+
+const HELP = `${HOST_HELP}
+
+All roles or none are written, in one transaction with their audit entries, made by "system". Running it again changes
+nothing. A role that code does not declare stays as it is.
+
+Words: a permission, +inherited-role, >grantable-role.
+
+Examples:
+  zero-trust access sync --app dist/app.module.js --dry-run
+  zero-trust access sync --app dist/app.module.js`;
+
+/** `zero-trust access`: what code declares, brought into the database. */
+export function accessCommand(io: CliIo): Command {
+  const access = new Command('access')
+    .description('Brings the roles that code declares into the database.')
+    .helpCommand(false);
+  access
+    .command('sync')
+    .description("Makes and changes roles until they are as AccessModule's option `roles` says.")
+    .addOption(APP_OPTION)
+    .addOption(EXPORT_OPTION)
+    .option('--dry-run', 'say what would change, change nothing')
+    .option('--json', 'print the changes as JSON')
+    .addHelpText('after', HELP)
+    .action((flags: Flags) => sync(io, flags));
+  return access;
+}
+
+async function sync(io: CliIo, flags: Flags): Promise<void> {
+  const dryRun = flags.dryRun === true;
+  const { declared, changes } = await withHostApplication(io, flags, async (app) => {
+    const { roles } = kitProvider(app, AccessSettings);
+    const service = kitProvider(app, RolesService);
+    return {
+      declared: roles.size,
+      // Checked against the catalogue of the application itself, whose type this package cannot know.
+      changes: await service.sync(Object.fromEntries(roles) as DeclaredRoles, SYSTEM_PRINCIPAL, { dryRun }),
+    };
+  });
+  const unchanged = declared - changes.length;
+  if (flags.json) {
+    io.out(JSON.stringify({ dryRun, changes, unchanged }));
+    return;
+  }
+  for (const change of changes) io.out(lineOf(change));
+  const verb = dryRun ? 'would change' : 'changed';
+  io.out(
+    declared === 0
+      ? "the application declares no roles: AccessModule's option `roles` is empty"
+      : `${dryRun ? 'dry run' : 'done'}: ${changes.length} roles ${verb}, ${unchanged} as declared`,
+  );
+}
+
+function lineOf({ role, before, after }: RoleChange): string {
+  const is = wordsOf(after);
+  if (!before) return `${role}: new, with ${is.join(' ') || 'nothing'}`;
+  const was = wordsOf(before);
+  const gains = is.filter((word) => !was.includes(word)).join(' ');
+  const loses = was.filter((word) => !is.includes(word)).join(' ');
+  return `${role}: ${[gains && `gains ${gains}`, loses && `loses ${loses}`].filter(Boolean).join('; ')}`;
+}
