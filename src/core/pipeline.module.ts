@@ -1,5 +1,7 @@
 import { Global, Module } from '@nestjs/common';
 import { APP_GUARD, DiscoveryModule } from '@nestjs/core';
+import { AssureStage } from './assure.stage.js';
+import { BrowserCredentials } from './browser-credentials.js';
 import { Clock, SystemClock } from './clock.js';
 import { MessageContextInterceptor } from './message-context.interceptor.js';
 import { MessageHandlers } from './message-handlers.js';
@@ -17,12 +19,25 @@ import { SecurityEvents } from './security-events.js';
   providers: [
     { provide: Clock, useClass: SystemClock },
     SecurityEvents,
+    BrowserCredentials,
     Pipeline,
     PipelineGuard,
     MessageContextInterceptor,
     MessageHandlers,
     { provide: APP_GUARD, useExisting: PipelineGuard },
   ],
-  exports: [Clock, SecurityEvents, Pipeline, PipelineGuard, MessageContextInterceptor, DiscoveryModule],
+  exports: [
+    Clock,
+    SecurityEvents,
+    BrowserCredentials,
+    Pipeline,
+    PipelineGuard,
+    MessageContextInterceptor,
+    DiscoveryModule,
+  ],
 })
-export class PipelineModule {}
+export class PipelineModule {
+  constructor(pipeline: Pipeline, clock: Clock) {
+    pipeline.register(new AssureStage(clock));
+  }
+}

@@ -15,6 +15,7 @@ export const PIPELINE = [
   'throttle-principal', // how often may this principal call this route?
   'segment', // may the caller's zone speak to this zone?
   'authorize', // decide(principal, policy, grants) → granted | refused(reason)
+  'assure', // is it proved as surely and as lately as the handler demands? (RFC 9470)
 ] as const;
 
 export type StageName = (typeof PIPELINE)[number];
