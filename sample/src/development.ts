@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { createApplication, explainFailedStart } from './application.js';
 import { seedDemoAccounts, type DemoAccount } from './demo-accounts.js';
 import { developmentDatabase, type DevelopmentDatabase } from './development-database.js';
+import { whenNpmIsGone } from './parent.watch.js';
 import { readListenAddress } from './settings.js';
 
 // `npm start`: the whole service on a laptop, with nothing to install and nothing to configure.
@@ -34,7 +35,7 @@ function end(exitCode: number): Promise<void> {
 }
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void end(0));
-endWithParent();
+whenNpmIsGone(() => void end(0));
 
 try {
   if (process.env.NODE_ENV === 'production')
@@ -77,13 +78,4 @@ Try it: sign in, an allowed call, a refused call.
   curl -s ${url}/documents -H "Authorization: Bearer $TOKEN"
   curl -s ${url}/invoices -H "Authorization: Bearer $TOKEN"
 `);
-}
-
-/** npm that is killed cannot pass the signal on: a service whose parent is gone has nobody who would stop it. */
-function endWithParent(): void {
-  if (process.env.npm_lifecycle_event !== 'start') return;
-  const parent = process.ppid;
-  setInterval(() => {
-    if (process.ppid !== parent) void end(0);
-  }, 500).unref();
 }

@@ -1,7 +1,7 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,10 +22,14 @@ interface Running {
 }
 
 /** Runs what `npm start` runs, in a folder of its own, on any free port. */
-async function start(folder: string, environment: Record<string, string> = {}): Promise<Running> {
+async function start(
+  folder: string,
+  environment: Record<string, string> = {},
+  [command, ...argv]: readonly [string, ...string[]] = [process.execPath, START],
+): Promise<Running> {
   let output = '';
   // A process group of its own, as a terminal gives it: Ctrl+C reaches all of them.
-  const service = spawn(process.execPath, [START], {
+  const service = spawn(command, argv, {
     cwd: folder,
     detached: true,
     env: { PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', ...environment },
@@ -126,6 +130,25 @@ describe('npm start', () => {
     second.process.kill('SIGTERM');
     await once(second.process, 'exit');
   }, 180_000);
+
+  test('after kill -9 of npm itself, whose shell outlives it, neither service nor database is left running', async () => {
+    // npm runs a script in the folder of its package.json.
+    await writeFile(
+      join(folder, 'package.json'),
+      JSON.stringify({ private: true, scripts: { start: `"${process.execPath}" "${START}"` } }),
+    );
+    const npm = await start(folder, {}, ['npm', 'start']);
+    const database = await postmaster(folder);
+    npm.process.kill('SIGKILL');
+    await vi.waitUntil(() => !alive(database), { timeout: 15_000, interval: 50 });
+    await vi.waitUntil(
+      () =>
+        fetch(npm.url)
+          .then(() => false)
+          .catch(() => true),
+      { timeout: 15_000, interval: 50 },
+    );
+  }, 120_000);
 
   test('FLT-16 a port in use is said in one line, with exit code 1 and nothing left running', async () => {
     const occupant = createServer().listen(0, '127.0.0.1');
