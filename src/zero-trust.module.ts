@@ -30,6 +30,7 @@ export interface ZeroTrustOptions {
   readonly throttler?: ThrottlingOptions;
 }
 
+/** The same options from a factory, e.g. one that reads the environment when the application starts. */
 export interface ZeroTrustAsyncOptions extends Pick<ModuleMetadata, 'imports'> {
   readonly inject?: Exclude<Extract<Provider, { useFactory: unknown }>['inject'], undefined>;
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as Nest's own factories: what is injected decides

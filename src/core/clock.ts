@@ -11,6 +11,7 @@ export abstract class Clock {
   }
 }
 
+/** The clock of the machine. */
 @Injectable()
 export class SystemClock extends Clock {
   nowMs(): number {

@@ -18,6 +18,7 @@ export const PIPELINE = [
   'assure', // is it proved as surely and as lately as the handler demands? (RFC 9470)
 ] as const;
 
+/** A place in `PIPELINE`. */
 export type StageName = (typeof PIPELINE)[number];
 
 /** The stages without which nothing may be served. */
@@ -38,6 +39,7 @@ export type Verdict =
   | { readonly passed: true }
   | { readonly passed: false; readonly reason: string; readonly error: ZeroTrustError };
 
+/** The verdict of a stage that has nothing against a call. */
 export const PASSED: Verdict = Object.freeze({ passed: true });
 
 /** Refuses: `error` is for the caller, `reason` (a fixed phrase) for log and audit. */
@@ -45,6 +47,7 @@ export function refused(reason: string, error: ZeroTrustError): Verdict {
   return { passed: false, reason, error };
 }
 
+/** One judgement of every call, under the name that gives it its place in `PIPELINE`. */
 export interface Stage {
   readonly name: Exclude<StageName, 'authenticate'>;
   /** Judges one call. Answers without a promise where it can: most allowed calls should cost no turn of the loop. */

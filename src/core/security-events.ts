@@ -13,6 +13,7 @@ export type SecurityAction = `${string}.${string}`;
  */
 export type SecurityEventDelivery = 'same-transaction' | 'detached';
 
+/** One thing that matters to security, as whoever did or refused it tells it. */
 export interface SecurityEvent {
   readonly action: SecurityAction;
   readonly outcome: 'success' | 'failure';
@@ -39,6 +40,7 @@ export interface PublishedSecurityEvent extends SecurityEvent {
   readonly sourceAddress: string | undefined;
 }
 
+/** Takes an event; what it throws fails the operation that published it. */
 export type SecurityEventListener = (event: PublishedSecurityEvent) => void | Promise<void>;
 
 /**

@@ -22,8 +22,10 @@ export const ERROR_STATUS = {
   'temporarily-unavailable': 503,
 } as const;
 
+/** The public word for what went wrong; its status is in `ERROR_STATUS`. */
 export type ErrorCode = keyof typeof ERROR_STATUS;
 
+/** What an error tells beside its code. */
 export interface ZeroTrustErrorInit {
   /** The operator's voice: goes to log and audit, never to the caller. */
   readonly detail: string;

@@ -7,6 +7,7 @@ import { KIT_MIGRATIONS, readMigrations } from './migration-file.js';
 import { applyMigrations, pendingMigrations } from './migration-runner.js';
 import { openOwner } from './owner-data-source.js';
 
+/** What `migrate` needs to know: the owner, the logins to make, the folders to apply. */
 export interface MigrateOptions extends DatabaseTlsOptions {
   /** The login that owns the schema: it needs CREATEROLE and must own the database; no superuser is needed. */
   readonly ownerUrl: string;
@@ -19,6 +20,7 @@ export interface MigrateOptions extends DatabaseTlsOptions {
   readonly onProgress?: (line: string) => void;
 }
 
+/** What a migration did, or in a dry run would do. */
 export interface MigrateReport {
   /** Files applied by this run, in order; in a dry run those that would be. */
   readonly applied: readonly string[];

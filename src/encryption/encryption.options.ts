@@ -1,6 +1,7 @@
 import { ConfigurableModuleBuilder } from '@nestjs/common';
 import { BootError } from '../core/zero-trust-error.js';
 
+/** Where the master key comes from, and how long data keys stay in memory. */
 export interface EncryptionOptions {
   /**
    * The root of every key: 32 random bytes as base64, base64url or hex. Make one with `zero-trust keys generate`.

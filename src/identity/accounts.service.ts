@@ -17,6 +17,7 @@ import { PasswordPolicy } from './password.policy.js';
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
+/** What makes an account. */
 export interface NewAccount {
   readonly email: string;
   readonly displayName: string;

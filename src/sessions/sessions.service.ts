@@ -38,6 +38,7 @@ export interface NewSession {
   readonly delivery: SessionDelivery;
 }
 
+/** A session that was just opened, with the proof that its owner gets once. */
 export interface OpenedSession {
   readonly sessionId: string;
   readonly accessToken: string;

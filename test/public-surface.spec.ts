@@ -1,0 +1,113 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+import { beforeAll, describe, expect, test } from 'vitest';
+import * as door from '../src/index.js';
+
+const DOOR = fileURLToPath(new URL('../src/index.ts', import.meta.url));
+
+/** What applications can import and run: a new name here is a promise that versions have to keep. */
+const RUNTIME_EXPORTS = [
+  'AccessModule',
+  'AccessService',
+  'AccountsService',
+  'AuditModule',
+  'Authenticated',
+  'Authenticator',
+  'BootError',
+  'Clock',
+  'CurrentPrincipal',
+  'DatabaseModule',
+  'DatabaseProbe',
+  'EncryptionModule',
+  'FieldCipher',
+  'GrantsService',
+  'HttpModule',
+  'IdentityModule',
+  'IntegrityError',
+  'KeyRing',
+  'KitDataSource',
+  'MigrateError',
+  'MonitoringModule',
+  'PASSED',
+  'PIPELINE',
+  'Pipeline',
+  'PipelineModule',
+  'Public',
+  'RequestContext',
+  'RequirePermission',
+  'RolesService',
+  'RouteInventory',
+  'SYSTEM_PRINCIPAL',
+  'SecurityEvents',
+  'SessionsModule',
+  'SessionsService',
+  'SystemClock',
+  'ThrottleStrictly',
+  'ThrottlingModule',
+  'ThrottlingService',
+  'UnitOfWork',
+  'ZeroTrustError',
+  'ZeroTrustModule',
+  'decide',
+  'definePermissions',
+  'developmentMasterKey',
+  'isDatabaseUnavailable',
+  'migrate',
+  'objectRule',
+  'policyOf',
+  'readSetting',
+  'refused',
+  'secureApplication',
+  'uuidV7',
+];
+
+describe('the public surface', () => {
+  test('is this list and nothing else', () => {
+    expect(Object.keys(door).sort()).toEqual(RUNTIME_EXPORTS);
+  });
+
+  test('is written by hand: no export that forwards a whole file', () => {
+    expect(readFileSync(DOOR, 'utf8')).not.toMatch(/export\s+(?:type\s+)?\*/);
+  });
+
+  test('is the one door: package.json opens no other', () => {
+    const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+      exports: Record<string, unknown>;
+    };
+    expect(Object.keys(manifest.exports)).toEqual(['.', './package.json']);
+  });
+});
+
+describe('the documentation of the public surface', () => {
+  let undocumented: (source: string) => readonly string[];
+
+  beforeAll(() => {
+    const configuration = fileURLToPath(new URL('../tsconfig.json', import.meta.url));
+    const { config } = ts.readConfigFile(configuration, ts.sys.readFile.bind(ts.sys)) as { config: object };
+    const { options } = ts.parseJsonConfigFileContent(
+      config,
+      ts.sys,
+      fileURLToPath(new URL('..', import.meta.url)),
+    );
+    undocumented = (source) => {
+      const program = ts.createProgram([source], options);
+      const checker = program.getTypeChecker();
+      const module = checker.getSymbolAtLocation(program.getSourceFile(source)!);
+      return checker
+        .getExportsOfModule(module!)
+        .map((each) => (each.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(each) : each))
+        .filter((each) => each.getDocumentationComment(checker).length === 0)
+        .map((each) => each.name);
+    };
+  }, 120_000);
+
+  test('says of each export, types too, what it is for', () => {
+    expect(undocumented(DOOR)).toEqual([]);
+  }, 120_000);
+
+  test('is missed where it is missing', () => {
+    const bare = fileURLToPath(new URL('cli/hosts/several.module.ts', import.meta.url));
+    expect(undocumented(bare)).toEqual(['FirstModule', 'SecondModule']);
+  }, 120_000);
+});
