@@ -15,6 +15,7 @@ type Hook = () => void | Promise<void>;
 
 interface Unit {
   readonly transaction: Transaction;
+  readonly beforeCommit: Hook[];
   readonly afterCommit: Hook[];
   /** The first failure of an inner `run`: from then on the unit can only roll back. */
   broken: { readonly cause: unknown } | undefined;
@@ -78,12 +79,25 @@ export class UnitOfWork {
     await slots?.take();
     try {
       const transaction = await Transaction.begin(this.#dataSource);
-      result = await this.#perform({ transaction, afterCommit, broken: undefined }, work);
+      result = await this.#perform({ transaction, beforeCommit: [], afterCommit, broken: undefined }, work);
     } finally {
       slots?.give();
     }
     await this.#runHooks(afterCommit);
     return result;
+  }
+
+  /**
+   * Runs `hook` as the last work of the ambient transaction, when everything else in it is done: for what takes a lock
+   * that everybody needs, so that it is held no longer than the COMMIT takes. What it throws rolls everything back.
+   *
+   * @throws TypeError outside of a unit of work.
+   */
+  beforeCommit(hook: Hook): void {
+    const unit = this.#ambient.getStore();
+    if (!unit) throw new TypeError('UnitOfWork.beforeCommit: there is no unit of work; open one with run().');
+    unit.transaction.assertOpen();
+    unit.beforeCommit.push(hook);
   }
 
   /**
@@ -109,7 +123,9 @@ export class UnitOfWork {
     const { transaction } = unit;
     try {
       const result = await this.#ambient.run(unit, work);
-      if (unit.broken) throw swallowed(unit.broken.cause);
+      assertWhole(unit);
+      for (const hook of unit.beforeCommit) await this.#ambient.run(unit, hook);
+      assertWhole(unit);
       await transaction.commit();
       return result;
     } finally {
@@ -142,9 +158,10 @@ export class UnitOfWork {
   }
 }
 
-function swallowed(cause: unknown): ZeroTrustError {
+function assertWhole({ broken }: Unit): void {
+  if (!broken) return;
   const detail = 'a step of the unit of work failed and was swallowed; everything was rolled back';
-  return new ZeroTrustError('internal-error', { detail, cause });
+  throw new ZeroTrustError('internal-error', { detail, cause: broken.cause });
 }
 
 function isRowsAndCount(answer: unknown): answer is [unknown[], number] {

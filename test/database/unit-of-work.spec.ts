@@ -218,6 +218,51 @@ describe('detached work', () => {
   });
 });
 
+describe('a hook before the commit', () => {
+  test('is the last work of the outermost unit, inside of it, in order', async () => {
+    const { unitOfWork } = opened;
+    const seen: string[] = [];
+    await unitOfWork.run(async () => {
+      await unitOfWork.run(() => {
+        unitOfWork.beforeCommit(async () => {
+          seen.push(`active: ${unitOfWork.active}`, `committed: ${(await notes()).length}`);
+          await write(2);
+        });
+        return Promise.resolve();
+      });
+      await write(1);
+      unitOfWork.beforeCommit(() => {
+        seen.push('second');
+      });
+      expect(seen).toEqual([]);
+    });
+    expect(seen).toEqual(['active: true', 'committed: 0', 'second']);
+    expect(await notes()).toEqual([1, 2]);
+  });
+
+  test('that fails rolls everything back, also when the failure was swallowed inside', async () => {
+    const { unitOfWork } = opened;
+    const hooks = [
+      () => Promise.reject(new Error('the feed is down')),
+      () => unitOfWork.run(() => Promise.reject(new Error('swallowed'))).catch(() => undefined),
+    ];
+    for (const hook of hooks) {
+      const unit = unitOfWork.run(async () => {
+        await write(1);
+        unitOfWork.beforeCommit(hook);
+      });
+      await expect(unit).rejects.toThrow();
+    }
+    expect(await notes()).toEqual([]);
+  });
+
+  test('needs a unit', () => {
+    expect(() => {
+      opened.unitOfWork.beforeCommit(() => undefined);
+    }).toThrow(/run\(\)/);
+  });
+});
+
 describe('a hook after the commit', () => {
   test('runs once the outermost unit has committed, outside of it, in order', async () => {
     const { unitOfWork } = opened;

@@ -1,0 +1,172 @@
+import { Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { performance } from 'node:perf_hooks';
+import { ZeroTrustError } from '../core/zero-trust-error.js';
+import { KitDataSource } from '../database/data-source.js';
+import { UnitOfWork } from '../database/unit-of-work.js';
+import type { FeedEntry, FeedKind, NumberedFeedEntry } from './feed-entry.js';
+import { FeedListener } from './feed.listener.js';
+import { FeedReader } from './feed.reader.js';
+import { FeedStore, type FeedPage } from './feed.store.js';
+import { Revocations, type RevocableProof } from './revocations.js';
+
+/** How long what was read is trusted without asking again. */
+export const TRUSTED_FOR_MS = 1_000;
+const POLL_MS = 250;
+const PURGE_MS = 10 * 60_000;
+/** Longer than any access token lives (15 minutes), with the clock tolerance (60 s) and as much again. */
+const RETAIN_SECONDS = 1_020;
+
+type Listener = (entry: FeedEntry) => void;
+
+/**
+ * What was revoked or changed, in one order, felt on every replica: here at once, elsewhere as soon as it is read
+ * (milliseconds by `LISTEN`, a quarter of a second by polling). Everything is measured by a clock that nobody can set.
+ *
+ * One rule for staleness: confirmed less than a second ago, memory is trusted; else the database is asked within
+ * 250 ms; if that fails, nothing can be said, and the request gets 503.
+ */
+@Injectable()
+export class FreshnessFeed implements OnModuleInit, OnApplicationShutdown {
+  readonly #logger = new Logger('Freshness');
+  readonly #revocations = new Revocations(RETAIN_SECONDS * 1000);
+  readonly #listeners = new Map<FeedKind, Set<Listener>>();
+  readonly #resets = new Set<() => void>();
+  readonly #reader: FeedReader;
+  readonly #hints: FeedListener;
+  readonly #timers: NodeJS.Timeout[] = [];
+  #seq = -1;
+  #confirmedAtMs = Number.NEGATIVE_INFINITY;
+  #looking: Promise<void> | undefined;
+  #lookAgain = false;
+  #closed = false;
+
+  constructor(
+    private readonly store: FeedStore,
+    private readonly unitOfWork: UnitOfWork,
+    source: KitDataSource,
+  ) {
+    this.#reader = new FeedReader(source.dataSource);
+    this.#hints = new FeedListener(source.dataSource, () => {
+      this.#hinted();
+    });
+  }
+
+  /** Before anything listens: a replica with an empty memory would let every revoked token in. */
+  async onModuleInit(): Promise<void> {
+    const askedAtMs = performance.now();
+    this.#apply(await this.store.recent(RETAIN_SECONDS), askedAtMs);
+    await this.#hints.listen();
+    this.#timers.push(
+      setInterval(() => void this.#look().catch(() => undefined), POLL_MS).unref(),
+      setInterval(() => void this.store.purge().catch(() => undefined), PURGE_MS).unref(),
+    );
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    this.#closed = true;
+    for (const timer of this.#timers) clearInterval(timer);
+    await Promise.all([this.#hints.close(), this.#reader.close()]);
+  }
+
+  /** The newest number that was read. */
+  get seq(): number {
+    return this.#seq;
+  }
+
+  /** Whether memory may be trusted now. */
+  isFresh(): boolean {
+    return performance.now() - this.#confirmedAtMs < TRUSTED_FOR_MS;
+  }
+
+  /**
+   * Asks the database now. All who ask at the same moment share one question.
+   *
+   * @throws ZeroTrustError `temporarily-unavailable` when it does not answer within 250 ms.
+   */
+  async confirm(): Promise<void> {
+    try {
+      await this.#look();
+    } catch (cause) {
+      const detail = 'what was revoked cannot be read';
+      throw new ZeroTrustError('temporarily-unavailable', { detail, cause });
+    }
+  }
+
+  /** Whether a proof was revoked, as far as is known; ask `isFresh` first. */
+  revoked(proof: RevocableProof): boolean {
+    return this.#revocations.covers(proof);
+  }
+
+  /**
+   * Says in the ambient transaction (or in one of its own) what it revokes or changes: written with it or not at all,
+   * and felt here from its commit on.
+   */
+  async append(...entries: FeedEntry[]): Promise<void> {
+    if (entries.length === 0) return;
+    await this.unitOfWork.run(async () => {
+      let seq = 0;
+      this.unitOfWork.beforeCommit(async () => {
+        seq = await this.store.append(entries);
+      });
+      await this.unitOfWork.afterCommit(() => {
+        const first = seq - entries.length + 1;
+        for (const [at, entry] of entries.entries()) this.#take({ ...entry, seq: first + at });
+      });
+    });
+  }
+
+  /** Calls `listener` for each entry of a kind, of this replica and of others. @returns a function that ends it. */
+  on(kind: FeedKind, listener: Listener): () => void {
+    const listeners = this.#listeners.get(kind) ?? new Set();
+    this.#listeners.set(kind, listeners.add(listener));
+    return () => listeners.delete(listener);
+  }
+
+  /** Calls `listener` when the feed has gone back (a restored database): nothing that was remembered holds any more. */
+  onReset(listener: () => void): void {
+    this.#resets.add(listener);
+  }
+
+  #hinted(): void {
+    // What is read now may have begun before the hint; look once more then.
+    if (this.#looking) this.#lookAgain = true;
+    else void this.#look().catch(() => undefined);
+  }
+
+  #look(): Promise<void> {
+    this.#looking ??= this.#lookOnce().finally(() => {
+      this.#looking = undefined;
+      if (!this.#lookAgain || this.#closed) return;
+      this.#lookAgain = false;
+      void this.#look().catch(() => undefined);
+    });
+    return this.#looking;
+  }
+
+  async #lookOnce(): Promise<void> {
+    const askedAtMs = performance.now();
+    this.#apply(await this.#reader.after(this.#seq), askedAtMs);
+  }
+
+  #apply({ head, entries }: FeedPage, askedAtMs: number): void {
+    if (head < this.#seq) this.#reset();
+    for (const entry of entries) this.#take(entry);
+    this.#seq = head;
+    // From when the question was asked: what was committed before that has been seen.
+    this.#confirmedAtMs = askedAtMs;
+    this.#revocations.forget(askedAtMs);
+  }
+
+  /** Everything stays revoked that was; what others remember must be asked anew. */
+  #reset(): void {
+    this.#logger.error(
+      'The feed has gone back: was the database restored? What was remembered is forgotten.',
+    );
+    for (const reset of this.#resets) reset();
+  }
+
+  #take(entry: NumberedFeedEntry): void {
+    this.#revocations.add(entry, performance.now());
+    for (const listener of this.#listeners.get(entry.kind) ?? []) listener(entry);
+  }
+}
