@@ -2,9 +2,13 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import type { Principal } from './principal.js';
 
+/** How a call reached the application. */
 export type Transport = 'http' | 'rpc' | 'ws' | 'graphql';
 
+/** What the edge knows when a request comes in; the rest is written on its way. */
 export interface RequestContextInit {
+  /** Where the request was named before its context could be opened. Left out: a new one. */
+  readonly id?: string | undefined;
   readonly transport: Transport;
   readonly receivedAtMs: number;
   /** The address of the peer, or of the client when a trusted proxy named it. Absent for brokers. */
@@ -19,7 +23,7 @@ const ambient = new AsyncLocalStorage<RequestContext>();
 /** What the kit knows of the request in hand. Written once by its owner at each step, then only read. */
 export class RequestContext {
   /** Public: `X-Request-Id`, and `instance` of a problem document. */
-  readonly id: string = randomUUID();
+  readonly id: string;
   readonly transport: Transport;
   readonly receivedAtMs: number;
   readonly sourceAddress: string | undefined;
@@ -30,6 +34,7 @@ export class RequestContext {
   #principal: Principal | undefined;
 
   constructor(init: RequestContextInit) {
+    this.id = init.id ?? randomUUID();
     this.transport = init.transport;
     this.receivedAtMs = init.receivedAtMs;
     this.sourceAddress = init.sourceAddress;

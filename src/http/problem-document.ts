@@ -79,7 +79,11 @@ function asZeroTrustError(thrown: unknown): ZeroTrustError {
  * word: a database driver or an HTTP client may have put it there.
  */
 function frameworkStatus(thrown: unknown): number | undefined {
-  if (thrown instanceof HttpException) return thrown.getStatus();
+  if (thrown instanceof HttpException) {
+    const status = thrown.getStatus();
+    // Thrown with a status of success it is a mistake of ours, not of the caller.
+    return Number.isInteger(status) && status >= 400 && status < 600 ? status : undefined;
+  }
   if (!(thrown instanceof Error)) return undefined;
   const { statusCode, expose, code, type } = thrown as Error &
     Record<'statusCode' | 'expose' | 'code' | 'type', unknown>;

@@ -9,6 +9,7 @@ import { ZeroTrustError } from '../core/zero-trust-error.js';
 import { AdapterMethods } from './adapter-methods.js';
 import { problemOf, type Problem } from './problem-document.js';
 import { contextOfRequest } from './request-context.opening.js';
+import { requestIdOf } from './request-id.js';
 
 /**
  * Turns any error into the one public shape, on every transport. Two voices: the caller gets the problem document,
@@ -52,6 +53,7 @@ export class ProblemFilter implements ExceptionFilter {
     const context =
       contextOfRequest(raw) ??
       new RequestContext({
+        id: requestIdOf(raw),
         transport: 'http',
         receivedAtMs: this.clock.nowMs(),
         sourceAddress: raw.socket.remoteAddress,

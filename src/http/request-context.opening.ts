@@ -5,7 +5,9 @@ import { onAdapterReady } from '../core/adapter-ready.js';
 import { Clock } from '../core/clock.js';
 import { RequestContext } from '../core/request-context.js';
 import { HTTP_SETTINGS, type HttpSettings } from './http.options.js';
-import { mediaTypeFault, requestLineFault } from './request-content.js';
+import { mediaTypeFault } from './request-content.js';
+import { requestIdOf } from './request-id.js';
+import { requestLineFault } from './request-line.js';
 import { RequestLog } from './request-log.js';
 
 /** What both adapters' requests have in common. */
@@ -70,6 +72,7 @@ export class RequestContextOpening implements OnApplicationShutdown {
     const url = raw.url ?? '/';
     const query = url.indexOf('?');
     const context = new RequestContext({
+      id: requestIdOf(raw),
       transport: 'http',
       receivedAtMs: this.clock.nowMs(),
       sourceAddress: plainAddress(request.ip ?? raw.socket.remoteAddress),
@@ -81,7 +84,8 @@ export class RequestContextOpening implements OnApplicationShutdown {
     response.setHeader('X-Request-Id', context.id);
     response.setHeader('Cache-Control', 'no-store');
     if (this.settings.requestLog) this.log.watch(context, response);
-    const fault = requestLineFault(url, raw.rawHeaders, this.settings) ?? mediaTypeFault(raw.headers);
+    const fault =
+      requestLineFault(raw, this.settings) ?? mediaTypeFault(raw.headers, this.settings.bodyLimitBytes);
     RequestContext.run(context, () => {
       next(fault);
     });

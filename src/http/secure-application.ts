@@ -3,7 +3,12 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { answerClientErrors } from './client-errors.js';
 import { EdgeState } from './edge.state.js';
 import { HTTP_SETTINGS, type HttpSettings } from './http.options.js';
-import { bodyFault, parseJson } from './request-content.js';
+import { answerFrameworkErrors } from './framework-errors.js';
+import { ProblemFilter } from './problem.filter.js';
+import { bodyFault, encodingFault, parseJson } from './request-content.js';
+import { nameRequests } from './request-id.js';
+
+const CHECK_CONNECTIONS_EVERY_MS = 1_000;
 
 /** The application as both adapters offer it; `useBodyParser` and `set` are theirs, not Nest's common interface. */
 type EdgeApplication = INestApplication<Server> & {
@@ -24,23 +29,36 @@ export async function secureApplication(app: INestApplication): Promise<void> {
   const secured = app as EdgeApplication;
 
   if (isFastify) trustProxiesOfFastify(secured, settings);
-  else
-    (instanceOf(secured) as { set(name: string, value: unknown): void }).set('trust proxy', [
-      ...settings.trustedProxies,
-    ]);
+  else {
+    const express = instanceOf(secured) as { set(name: string, value: unknown): void };
+    express.set('trust proxy', [...settings.trustedProxies]);
+    // Nothing may be stored, so there is nothing to compare with.
+    express.set('etag', false);
+  }
 
   aheadOfEverything(secured, isFastify, () => {
     setHeaders(secured);
     if (settings.corsOrigins.length > 0) allowOrigins(secured, settings.corsOrigins);
   });
-  if (isFastify) parseOnFastify(secured, settings);
-  else parseOnExpress(secured, settings);
+  if (isFastify) {
+    parseOnFastify(secured, settings);
+    answerFrameworkErrors(app.getHttpAdapter(), app.get(ProblemFilter, { strict: false }));
+  } else parseOnExpress(secured, settings);
 
   const server = secured.getHttpServer();
+  // Our own refusal says so in the shape of every other one.
+  (server as { requireHostHeader?: boolean }).requireHostHeader = false;
+  // Node looks every 30 s otherwise, which would make the time-outs below that much longer.
+  (server as { connectionsCheckingInterval?: number }).connectionsCheckingInterval = Math.min(
+    CHECK_CONNECTIONS_EVERY_MS,
+    settings.headersTimeoutMs,
+    settings.requestTimeoutMs,
+  );
   server.headersTimeout = Math.min(settings.headersTimeoutMs, settings.requestTimeoutMs);
   server.requestTimeout = settings.requestTimeoutMs;
   server.keepAliveTimeout = settings.keepAliveTimeoutMs;
   server.timeout = settings.requestTimeoutMs * 2;
+  nameRequests(server);
   answerClientErrors(server);
   await Promise.resolve();
 }
@@ -107,7 +125,16 @@ function trustProxiesOfFastify(app: INestApplication, { trustedProxies }: HttpSe
 
 function parseOnExpress(app: EdgeApplication, { bodyLimitBytes, bodyDepth }: HttpSettings): void {
   const adapter = app.getHttpAdapter();
-  app.useBodyParser('json', { limit: bodyLimitBytes, strict: true, inflate: false, type: () => true });
+  app.useBodyParser('json', {
+    limit: bodyLimitBytes,
+    strict: true,
+    inflate: false,
+    type: () => true,
+    verify: (_request: unknown, _response: unknown, body: Buffer) => {
+      const fault = encodingFault(body);
+      if (fault) throw fault;
+    },
+  });
   // Nest adds its own parser of forms unless one of this name is there. Forms were refused by their media type.
   adapter.use(function urlencodedParser(
     request: IncomingMessage & { body?: unknown },
@@ -126,7 +153,7 @@ function parseOnFastify(app: EdgeApplication, { bodyLimitBytes, bodyDepth }: Htt
   ): void => {
     try {
       // An empty body is none, as on Express.
-      const parsed = body.length === 0 ? undefined : parseJson(body.toString('utf8'));
+      const parsed = body.length === 0 ? undefined : parseJson(body);
       done(bodyFault(parsed, bodyDepth) ?? null, parsed);
     } catch (error) {
       done(error as Error);

@@ -1,5 +1,14 @@
-import { Injectable, ValidationPipe, type ValidationError } from '@nestjs/common';
+import {
+  Inject,
+  Injectable,
+  ValidationPipe,
+  type ArgumentMetadata,
+  type ValidationError,
+} from '@nestjs/common';
 import { ZeroTrustError } from '../core/zero-trust-error.js';
+import { HTTP_SETTINGS, type HttpSettings } from './http.options.js';
+import { listShapeErrors } from './list-shape.js';
+import { valueFault } from './request-content.js';
 
 const MAX_ERRORS = 20;
 const MAX_NAME = 64;
@@ -10,7 +19,7 @@ const MAX_NAME = 64;
  */
 @Injectable()
 export class StrictValidationPipe extends ValidationPipe {
-  constructor() {
+  constructor(@Inject(HTTP_SETTINGS) private readonly settings: HttpSettings) {
     super({
       whitelist: true,
       forbidNonWhitelisted: true,
@@ -25,6 +34,21 @@ export class StrictValidationPipe extends ValidationPipe {
           errors: errors.flatMap((error) => fieldErrors(error, '')).slice(0, MAX_ERRORS),
         }),
     });
+  }
+
+  override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
+    // Bodies were judged when they were parsed; a parser of queries may build objects too.
+    const fault = metadata.type === 'query' ? valueFault(value, this.settings.bodyDepth) : undefined;
+    if (fault) throw fault;
+    return (await super.transform(value, metadata)) as unknown;
+  }
+
+  protected override async validate(
+    object: object,
+    options?: Parameters<ValidationPipe['validate']>[1],
+  ): Promise<ValidationError[]> {
+    const errors = await super.validate(object, options);
+    return errors.length > 0 ? errors : listShapeErrors(object);
   }
 
   /** Nest would turn `0x10` into 16 and an empty text into 0. Bare primitives have a pipe of their own or do not boot. */
