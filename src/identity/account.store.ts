@@ -14,8 +14,9 @@ export interface Account {
   readonly disabledAt: Date | null;
 }
 
-/** What sign-in needs to know, and nobody else. */
+/** What proving a password needs to know, and nobody else. */
 export interface Credential extends StoredPassword {
+  readonly canonicalEmail: string;
   readonly state: AccountState;
 }
 
@@ -26,6 +27,8 @@ export interface NewAccountRow {
   readonly displayName: string;
   readonly passwordHash: string;
 }
+
+const CREDENTIAL = `id, canonical_email AS "canonicalEmail", state, password_hash AS "passwordHash"`;
 
 /** Named one by one: whatever the table gains stays inside. */
 const COLUMNS = `id, email, display_name AS "displayName", state, created_at AS "createdAt", disabled_at AS "disabledAt"`;
@@ -74,10 +77,27 @@ export class AccountStore {
 
   async credentialOf(canonicalEmail: string): Promise<Credential | undefined> {
     const [credential] = await this.unitOfWork.query<Credential>(
-      `SELECT id, state, password_hash AS "passwordHash" FROM identity.account WHERE canonical_email = $1`,
+      `SELECT ${CREDENTIAL} FROM identity.account WHERE canonical_email = $1`,
       [canonicalEmail],
     );
     return credential;
+  }
+
+  async credentialById(id: string): Promise<Credential | undefined> {
+    const [credential] = await this.unitOfWork.query<Credential>(
+      `SELECT ${CREDENTIAL} FROM identity.account WHERE id = $1`,
+      [id],
+    );
+    return credential;
+  }
+
+  /** Whether the account is active; holds it so until the transaction ends. What `holdActive` does without a password. */
+  async hold(id: string): Promise<boolean> {
+    const rows = await this.unitOfWork.query(
+      `SELECT FROM identity.account WHERE id = $1 AND state = 'active' FOR NO KEY UPDATE`,
+      [id],
+    );
+    return rows.length === 1;
   }
 
   /**

@@ -14,6 +14,7 @@ import { parseDisplayName } from './display-name.js';
 import { parseEmail, type EmailAddress } from './email-address.js';
 import { PasswordHasher } from './password.hasher.js';
 import { PasswordPolicy } from './password.policy.js';
+import { SignInChallengeStore } from './sign-in-challenge.store.js';
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
@@ -37,6 +38,7 @@ export class AccountsService {
     private readonly store: AccountStore,
     private readonly hasher: PasswordHasher,
     private readonly policy: PasswordPolicy,
+    private readonly challenges: SignInChallengeStore,
     private readonly sessions: SessionsService,
     private readonly grants: GrantsService,
     private readonly unitOfWork: UnitOfWork,
@@ -97,8 +99,8 @@ export class AccountsService {
   }
 
   /**
-   * Shuts an account out: it cannot sign in any more, and all its sessions end in the same transaction. Once more
-   * does nothing. Left-out `actor`, here and below: the caller of the request in hand.
+   * Shuts an account out: it cannot sign in any more, and all its sessions, and the sign-ins that are under way, end in
+   * the same transaction. Once more does nothing. Left-out `actor`, here and below: the caller of the request in hand.
    *
    * @throws ZeroTrustError `not-found`; `conflict` for the own account and for the last one that can administer.
    */
@@ -108,6 +110,7 @@ export class AccountsService {
         throw new ZeroTrustError('conflict', { detail: 'nobody could administer without this account' });
       }
       await this.store.setState(account, 'disabled');
+      await this.challenges.closeAllOf(account);
       await this.sessions.endAllOf(account, 'account-disabled');
       await this.#publish('account.disabled', account, actor);
     });

@@ -1,13 +1,23 @@
 import { Global, Module } from '@nestjs/common';
 import { ACCOUNT_PROVIDERS } from './account.providers.js';
 import { AccountsService } from './accounts.service.js';
+import { AuthenticationFailure } from './authentication.failure.js';
+import { CodeLimits } from './code.limits.js';
+import { FactorChanges } from './factor.changes.js';
 import { IDENTITY_SETTINGS, resolveIdentityOptions, type IdentityOptions } from './identity.options.js';
 import { IDENTITY_OPTIONS, IdentityModuleBase } from './identity.routes.js';
 import { KnownSourceStore } from './known-source.store.js';
+import { PasswordChangeService } from './password-change.service.js';
+import { PasswordVerifier } from './password.verifier.js';
+import { RecoveryCodeStore } from './recovery-code.store.js';
+import { SecondFactorVerifier } from './second-factor.verifier.js';
+import { SecondFactorsService } from './second-factors.service.js';
+import { SignInChallenges } from './sign-in-challenges.service.js';
 import { SignInLimits } from './sign-in.limits.js';
 import { SignInService } from './sign-in.service.js';
+import { TotpStore } from './totp.store.js';
 
-/** Who: accounts with passwords, sign-in, and their administration. */
+/** Who: accounts with passwords and second factors, sign-in, and their administration. */
 @Global()
 @Module({
   providers: [
@@ -19,8 +29,18 @@ import { SignInService } from './sign-in.service.js';
     ...ACCOUNT_PROVIDERS,
     KnownSourceStore,
     SignInLimits,
+    CodeLimits,
+    AuthenticationFailure,
+    PasswordVerifier,
+    TotpStore,
+    RecoveryCodeStore,
+    SecondFactorVerifier,
+    FactorChanges,
+    SecondFactorsService,
     SignInService,
+    SignInChallenges,
+    PasswordChangeService,
   ],
-  exports: [AccountsService, SignInService],
+  exports: [AccountsService, PasswordChangeService, SecondFactorsService, SignInService, SignInChallenges],
 })
 export class IdentityModule extends IdentityModuleBase {}

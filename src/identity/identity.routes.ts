@@ -3,18 +3,20 @@ import { RouterModule } from '@nestjs/core';
 import { AccountsController } from './accounts.controller.js';
 import type { IdentityOptions } from './identity.options.js';
 import { MeController } from './me.controller.js';
+import { PasswordController } from './password.controller.js';
+import { SecondFactorsController } from './second-factors.controller.js';
 import { SignInController } from './sign-in.controller.js';
 
 /** Fixed when the module is declared, also with `forRootAsync`: routes exist before any factory has run. */
 export interface IdentityExtras {
-  /** Where `POST …/login` and `GET …/me` mount. @default 'auth' */
+  /** Where `…/login`, `…/me`, `…/password`, `…/mfa` and `…/step-up` mount. @default 'auth' */
   readonly authPrefix?: string;
   /** Where `…/accounts` mounts. @default 'admin' */
   readonly adminPrefix?: string;
 }
 
 /** Modules of their own, because a path prefix in Nest belongs to a module. */
-@Module({ controllers: [SignInController, MeController] })
+@Module({ controllers: [SignInController, MeController, PasswordController, SecondFactorsController] })
 class SignInRoutes {}
 
 @Module({ controllers: [AccountsController] })

@@ -26,7 +26,10 @@ export class KnownSourceStore {
       [canonicalEmail],
     );
     // An unknown account asks the same question, so that the answer takes as long.
-    const accountId = account?.id ?? '00000000-0000-0000-0000-000000000000';
+    return this.isKnownTo(account?.id ?? '00000000-0000-0000-0000-000000000000', source);
+  }
+
+  async isKnownTo(accountId: string, source: string): Promise<boolean> {
     const rows = await this.unitOfWork.query(
       `SELECT FROM identity.known_source WHERE account_id = $1 AND source = $2
        AND last_seen_at > now() - make_interval(days => $3)`,

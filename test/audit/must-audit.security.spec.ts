@@ -146,6 +146,8 @@ describe('rights, sessions and accounts', () => {
       'access.role_may_grant',
       'access.role_permission',
       'identity.account',
+      'identity.recovery_code',
+      'identity.totp',
       'sessions.session',
       'sessions.signing_key',
     ]);

@@ -55,7 +55,7 @@ describe('zero-trust accounts', () => {
     expect({ code, err }).toEqual({ code: 0, err: '' });
     const password = /shown only this once: (\S+)$/.exec(out)![1]!;
     expect(password).toMatch(/^[A-Za-z0-9_-]{24}$/);
-    await expect(identity.signIn.signIn('admin@example.test', password)).resolves.toBeDefined();
+    await expect(identity.signInAs('admin@example.test', password)).resolves.toBeDefined();
 
     const account = await identity.accounts.findByEmail('admin@example.test');
     const grants = await identity.app.get(GrantsService).listOf(account!.id);
@@ -78,7 +78,7 @@ describe('zero-trust accounts', () => {
     const { code, out, err } = await zeroTrust(argv, { stdin: `${PASSWORD}\n` });
     expect({ code, err }).toEqual({ code: 0, err: '' });
     expect(out).not.toContain('tea');
-    await expect(identity.signIn.signIn('stdin@example.test', PASSWORD)).resolves.toBeDefined();
+    await expect(identity.signInAs('stdin@example.test', PASSWORD)).resolves.toBeDefined();
   });
 
   test('takes no password as an argument', async () => {
@@ -129,7 +129,7 @@ describe('zero-trust accounts', () => {
 
   test('disables by address or id, ends the sessions, and enables again', async () => {
     const { id } = await identity.create('leaver@example.test');
-    await identity.signIn.signIn('leaver@example.test', PASSWORD);
+    await identity.signInAs('leaver@example.test', PASSWORD);
     expect(await zeroTrust(['disable', 'LEAVER@example.test'])).toEqual({
       code: 0,
       out: `disabled leaver@example.test (${id})`,

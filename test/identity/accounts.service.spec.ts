@@ -135,8 +135,8 @@ describe('accounts', () => {
 
   test('disabling ends every session in the same transaction, once; enabling opens none', async () => {
     const { id } = await identity.create('leaver@example.test');
-    await identity.signIn.signIn('leaver@example.test', PASSWORD);
-    await identity.signIn.signIn('leaver@example.test', PASSWORD);
+    await identity.signInAs('leaver@example.test', PASSWORD);
+    await identity.signInAs('leaver@example.test', PASSWORD);
     identity.events.length = 0;
     const actor = as('018f0000-0000-7000-8000-000000000001');
     await identity.accounts.disable(id.toUpperCase(), actor);
@@ -147,7 +147,7 @@ describe('accounts', () => {
       state: 'disabled',
       disabledAt: expect.any(Date) as Date,
     });
-    await expect(identity.signIn.signIn('leaver@example.test', PASSWORD)).rejects.toMatchObject({
+    await expect(identity.signInAs('leaver@example.test', PASSWORD)).rejects.toMatchObject({
       status: 401,
     });
 
@@ -158,18 +158,18 @@ describe('accounts', () => {
     expect(await identity.accounts.get(id)).toMatchObject({ state: 'active', disabledAt: null });
     const alive = await db.rows('SELECT FROM sessions.session WHERE subject = $1 AND ended_at IS NULL', [id]);
     expect(alive).toEqual([]);
-    await identity.signIn.signIn('leaver@example.test', PASSWORD);
+    await identity.signInAs('leaver@example.test', PASSWORD);
   });
 
   test('a change that cannot be recorded does not happen', async () => {
     const { id } = await identity.create('kept@example.test');
-    await identity.signIn.signIn('kept@example.test', PASSWORD);
+    await identity.signInAs('kept@example.test', PASSWORD);
     await db.rows('REVOKE INSERT ON audit.pending FROM zt_app');
     await db.rows('REVOKE INSERT (id, log_id, entry) ON audit.pending FROM zt_app');
     try {
       await expect(identity.accounts.disable(id)).rejects.toMatchObject({ status: 503 });
       await expect(identity.create('unrecorded@example.test')).rejects.toMatchObject({ status: 503 });
-      await expect(identity.signIn.signIn('kept@example.test', PASSWORD)).rejects.toMatchObject({
+      await expect(identity.signInAs('kept@example.test', PASSWORD)).rejects.toMatchObject({
         status: 503,
       });
     } finally {

@@ -1,4 +1,5 @@
 import { Test, type TestingModule } from '@nestjs/testing';
+import { Secret, TOTP } from 'otpauth';
 import pg from 'pg';
 import { AccessModule } from '../../src/access/access.module.js';
 import { AuditModule } from '../../src/audit/audit.module.js';
@@ -14,8 +15,13 @@ import { AccountsService } from '../../src/identity/accounts.service.js';
 import { Argon2Engine } from '../../src/identity/argon2.engine.js';
 import { IdentityModule } from '../../src/identity/identity.module.js';
 import type { IdentityOptions } from '../../src/identity/identity.options.js';
+import { PasswordChangeService } from '../../src/identity/password-change.service.js';
+import type { FactorMethod } from '../../src/identity/second-factor.verifier.js';
+import { SecondFactorsService } from '../../src/identity/second-factors.service.js';
+import { SignInChallenges } from '../../src/identity/sign-in-challenges.service.js';
 import { SignInService } from '../../src/identity/sign-in.service.js';
 import { SessionsModule } from '../../src/sessions/sessions.module.js';
+import type { OpenedSession } from '../../src/sessions/sessions.service.js';
 import { ThrottlingModule } from '../../src/throttler/throttling.module.js';
 import type { ThrottlingOptions } from '../../src/throttler/throttling.options.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
@@ -36,6 +42,9 @@ export class HeldClock extends Clock {
 export class IdentityServices {
   readonly accounts: AccountsService;
   readonly signIn: SignInService;
+  readonly factors: SecondFactorsService;
+  readonly challenges: SignInChallenges;
+  readonly passwords: PasswordChangeService;
   readonly events: PublishedSecurityEvent[] = [];
 
   private constructor(
@@ -45,6 +54,9 @@ export class IdentityServices {
   ) {
     this.accounts = app.get(AccountsService);
     this.signIn = app.get(SignInService);
+    this.factors = app.get(SecondFactorsService);
+    this.challenges = app.get(SignInChallenges);
+    this.passwords = app.get(PasswordChangeService);
     app.get(SecurityEvents).subscribe((event) => void this.events.push(event));
   }
 
@@ -90,6 +102,42 @@ export class IdentityServices {
 
   create(email: string, password = PASSWORD): Promise<Account> {
     return this.accounts.create({ email, displayName: 'Somebody', password });
+  }
+
+  /** Signs in an account without a second factor. */
+  async signInAs(email: string, password: string): Promise<OpenedSession> {
+    const signedIn = await this.signIn.signIn(email, password, 'token');
+    if (signedIn.status !== 'authenticated') throw new TypeError('a second factor is asked for');
+    return signedIn.session;
+  }
+
+  /** Gives the password of an account with a second factor. @returns the challenge. */
+  async challengeOf(email: string, password = PASSWORD): Promise<string> {
+    const asked = await this.signIn.signIn(email, password, 'token');
+    if (asked.status !== 'mfa_required') throw new TypeError('no second factor is asked for');
+    return asked.challengeId;
+  }
+
+  /** What comes of an answer: `in`, or the code of the refusal. */
+  answer(challengeId: string, code: string, method: FactorMethod = 'totp'): Promise<string> {
+    return this.challenges.answer(challengeId, method, code).then(
+      () => 'in',
+      (error: unknown) => (error as { code: string }).code,
+    );
+  }
+
+  /** What an app shows at the held time, or some steps later. */
+  codeOf(secret: string, steps = 0): string {
+    return TOTP.generate({
+      secret: Secret.fromBase32(secret),
+      timestamp: this.clock.atMs + steps * 30_000,
+    });
+  }
+
+  /** A code that no step near the held time has. */
+  wrongCodeOf(secret: string): string {
+    const near = new Set([-2, -1, 0, 1, 2].map((steps) => this.codeOf(secret, steps)));
+    return ['000000', '111111', '222222', '333333', '444444', '555555'].find((code) => !near.has(code))!;
   }
 
   actions(): string[] {

@@ -27,13 +27,13 @@ describe('signing in', () => {
   });
 
   const refusalOf = async (email: string, password: string): Promise<unknown> =>
-    identity.signIn.signIn(email, password).then(
+    identity.signInAs(email, password).then(
       () => undefined,
       (error: unknown) => error,
     );
 
   test('opens a session with its event in one transaction', async () => {
-    const { sessionId } = await identity.signIn.signIn('alice@example.test', PASSWORD);
+    const { sessionId } = await identity.signInAs('alice@example.test', PASSWORD);
     expect(identity.events).toMatchObject([
       {
         action: 'session.opened',
@@ -47,7 +47,7 @@ describe('signing in', () => {
 
   test('PWD-11 works in every letter case of the address', async () => {
     for (const email of ['alice@example.test', 'Alice@Example.Test', 'ALICE@EXAMPLE.TEST']) {
-      await expect(identity.signIn.signIn(email, PASSWORD)).resolves.toBeDefined();
+      await expect(identity.signInAs(email, PASSWORD)).resolves.toBeDefined();
     }
   });
 
@@ -148,7 +148,7 @@ describe('signing in', () => {
   });
 
   test('AUD-21 neither the audit log nor the log holds a password, an address or a hash', async () => {
-    await identity.signIn.signIn('alice@example.test', PASSWORD);
+    await identity.signInAs('alice@example.test', PASSWORD);
     await refusalOf('alice@example.test', 'not the password at all');
     const entries = await db.rows<{ entry: Buffer }>('SELECT entry FROM audit.pending');
     expect(entries.length).toBeGreaterThan(10);
@@ -179,18 +179,18 @@ describe('a hash with older parameters', () => {
     const old = await db.hashOf(id);
     const after = await db.start({ ...WIDE, argonIterations: 3, hashConcurrency: 2 });
     const sessions = await Promise.all(
-      [1, 2, 3, 4].map(() => after.signIn.signIn('older@example.test', PASSWORD)),
+      [1, 2, 3, 4].map(() => after.signInAs('older@example.test', PASSWORD)),
     );
     expect(new Set(sessions.map(({ sessionId }) => sessionId)).size).toBe(4);
     expect(after.actions().filter((action) => action === 'account.rehashed')).toHaveLength(1);
     const renewed = await db.hashOf(id);
     expect(parametersOf(renewed)).toEqual({ memoryKib: 19_456, iterations: 3, parallelism: 1 });
     expect(renewed).not.toBe(old);
-    await expect(after.signIn.signIn('older@example.test', PASSWORD)).resolves.toBeDefined();
+    await expect(after.signInAs('older@example.test', PASSWORD)).resolves.toBeDefined();
     const alive = await db.rows('SELECT FROM sessions.session WHERE subject = $1 AND ended_at IS NULL', [id]);
     expect(alive).toHaveLength(5);
     // Weaker parameters again: what is stronger stays.
-    await before.signIn.signIn('older@example.test', PASSWORD);
+    await before.signInAs('older@example.test', PASSWORD);
     expect(await db.hashOf(id)).toBe(renewed);
   });
 });
@@ -207,7 +207,7 @@ describe('how often one account may be tried', () => {
   });
   const attempt = (from: string, email: string, password = 'not the password'): Promise<string> =>
     identity.from(from, () =>
-      identity.signIn.signIn(email, password).then(
+      identity.signInAs(email, password).then(
         () => 'in',
         (error: unknown) => (error as { code: string }).code,
       ),
