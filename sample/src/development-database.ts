@@ -1,3 +1,4 @@
+import { readSetting } from 'nestjs-zero-trust';
 import { randomBytes } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -20,15 +21,17 @@ type Login = (typeof PASSWORDS)[number];
  * with the same separate logins as in production, kept in `.data/env` for a second process.
  */
 export async function developmentDatabase(data: string): Promise<DevelopmentDatabase> {
-  const { DATABASE_URL, DATABASE_AUDIT_URL, DATABASE_OWNER_URL } = process.env;
-  if (DATABASE_URL) {
-    if (!DATABASE_OWNER_URL || !DATABASE_AUDIT_URL) {
+  const appUrl = readSetting('DATABASE_URL');
+  if (appUrl !== undefined) {
+    const ownerUrl = readSetting('DATABASE_OWNER_URL');
+    const auditUrl = readSetting('DATABASE_AUDIT_URL');
+    if (ownerUrl === undefined || auditUrl === undefined) {
       throw new Error(
         'DATABASE_URL is set: set DATABASE_OWNER_URL and DATABASE_AUDIT_URL too. See .env.example.',
       );
     }
     return {
-      logins: loginsOf(DATABASE_OWNER_URL, DATABASE_URL, DATABASE_AUDIT_URL),
+      logins: loginsOf(ownerUrl, appUrl, auditUrl),
       stop: () => Promise.resolve(),
     };
   }

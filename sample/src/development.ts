@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { developmentMasterKey, migrate } from 'nestjs-zero-trust';
+import { developmentMasterKey, migrate, readSetting } from 'nestjs-zero-trust';
 import { existsSync } from 'node:fs';
 import { chmod, mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
@@ -11,8 +11,9 @@ import { whenNpmIsGone } from './parent.watch.js';
 import { readListenAddress } from './settings.js';
 
 // `npm start`: the whole service on a laptop, with nothing to install and nothing to configure.
-process.env.NODE_ENV ??= 'development';
+// Empty is the same as not set, as in a copy of .env.example.
 if (existsSync('.env')) process.loadEnvFile('.env');
+process.env.NODE_ENV ||= 'development';
 
 const data = resolve('.data');
 const migrations = fileURLToPath(new URL('../migrations', import.meta.url));
@@ -44,10 +45,11 @@ try {
   await mkdir(data, { recursive: true, mode: 0o700 });
   await chmod(data, 0o700);
   if (!process.env.ZERO_TRUST_MASTER_KEY_FILE) {
-    process.env.ZERO_TRUST_MASTER_KEY ??= developmentMasterKey(resolve(data, 'master.key'));
+    process.env.ZERO_TRUST_MASTER_KEY ||= developmentMasterKey(resolve(data, 'master.key'));
   }
   database = await developmentDatabase(data);
-  await migrate({ ...database.logins, directories: [migrations] });
+  const tlsCa = readSetting('DATABASE_CA');
+  await migrate({ ...database.logins, directories: [migrations], ...(tlsCa !== undefined && { tlsCa }) });
   app = await createApplication();
   const demo = await seedDemoAccounts(app, resolve(data, 'demo-accounts.json'));
   await app.listen(port, host);

@@ -1,7 +1,7 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -148,6 +148,39 @@ describe('npm start', () => {
           .catch(() => true),
       { timeout: 15_000, interval: 50 },
     );
+  }, 120_000);
+
+  test('starts with an untouched copy of .env.example as .env: what is empty there is not set', async () => {
+    await copyFile(new URL('../../.env.example', import.meta.url), join(folder, '.env'));
+    const service = await start(folder);
+    service.process.kill('SIGTERM');
+    expect(await once(service.process, 'exit')).toEqual([0, null]);
+    await rm(join(folder, '.env'));
+  }, 120_000);
+
+  test('takes a database of yours whose logins come from files', async () => {
+    const database = await createTestDatabase();
+    const urls = {
+      DATABASE_OWNER_URL: database.ownerUrl,
+      DATABASE_URL: database.appUrl,
+      DATABASE_AUDIT_URL: database.auditUrl,
+    };
+    const elsewhere = await mkdtemp(join(tmpdir(), 'npm-start-'));
+    try {
+      const environment: Record<string, string> = {};
+      for (const [name, url] of Object.entries(urls)) {
+        environment[`${name}_FILE`] = join(elsewhere, name);
+        await writeFile(join(elsewhere, name), `${url}\n`, { mode: 0o600 });
+      }
+      const service = await start(elsewhere, environment);
+      expect((await fetch(`${service.url}/health/ready`)).status).toBe(200);
+      expect(existsSync(join(elsewhere, '.data/postgres'))).toBe(false);
+      service.process.kill('SIGTERM');
+      expect(await once(service.process, 'exit')).toEqual([0, null]);
+    } finally {
+      await rm(elsewhere, { recursive: true, force: true });
+      await database.drop();
+    }
   }, 120_000);
 
   test('FLT-16 a port in use is said in one line, with exit code 1 and nothing left running', async () => {
