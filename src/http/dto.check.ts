@@ -1,5 +1,6 @@
 import type { Type } from '@nestjs/common';
 import { getMetadataStorage } from 'class-validator';
+import { conversionFaults } from './conversion.check.js';
 
 const PLAIN: ReadonlySet<unknown> = new Set([
   String,
@@ -12,6 +13,14 @@ const PLAIN: ReadonlySet<unknown> = new Set([
   undefined,
 ]);
 
+/** Rules that let a property in and say nothing about what it is: a list or an object would pass as its text. */
+const SAYS_NOTHING: ReadonlySet<string> = new Set([
+  'whitelistValidation',
+  'conditionalValidation',
+  'isDefined',
+  'isNotEmpty',
+]);
+
 /** What validation would skip in a class: everything, the items of a list, or what is nested in it. */
 export function dtoFaults(dto: Type, seen: ReadonlySet<Type> = new Set()): string[] {
   if (seen.has(dto)) return [];
@@ -21,9 +30,11 @@ export function dtoFaults(dto: Type, seen: ReadonlySet<Type> = new Set()): strin
       `${dto.name} has no class-validator rule, so nothing in it could be sent: add rules to its properties`,
     ];
   const properties = [...new Set(rules.map(({ propertyName }) => propertyName))];
-  return properties.flatMap((property) => {
+  const onProperties = properties.flatMap((property) => {
     const own = rules.filter(({ propertyName }) => propertyName === property);
     const nested = own.some(({ type }) => type === 'nestedValidation');
+    if (own.every((rule) => SAYS_NOTHING.has(rule.type) || SAYS_NOTHING.has(rule.name ?? '')))
+      return [`${dto.name}.${property} may be anything: add a rule that says what it is, e.g. @IsString()`];
     const type = Reflect.getMetadata('design:type', dto.prototype as object, property) as unknown;
     if (type === Array && !own.some(({ each }) => each)) {
       return [`${dto.name}.${property} is a list whose items nothing checks: add { each: true } to a rule`];
@@ -35,4 +46,5 @@ export function dtoFaults(dto: Type, seen: ReadonlySet<Type> = new Set()): strin
       ];
     return dtoFaults(type as Type, new Set([...seen, dto]));
   });
+  return [...onProperties, ...conversionFaults(dto, properties)];
 }

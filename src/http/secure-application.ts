@@ -1,5 +1,6 @@
 import type { INestApplication } from '@nestjs/common';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { BrowserCredentials } from '../core/browser-credentials.js';
 import { answerClientErrors } from './client-errors.js';
 import { EdgeState } from './edge.state.js';
 import { HTTP_SETTINGS, type HttpSettings } from './http.options.js';
@@ -24,7 +25,8 @@ type EdgeApplication = INestApplication<Server> & {
  */
 export async function secureApplication(app: INestApplication): Promise<void> {
   const settings = app.get<HttpSettings>(HTTP_SETTINGS, { strict: false });
-  app.get(EdgeState, { strict: false }).markSecured();
+  app.get(EdgeState, { strict: false }).markSecured(app);
+  const credentials = app.get(BrowserCredentials, { strict: false });
   const isFastify = app.getHttpAdapter().getType() === 'fastify';
   const secured = app as EdgeApplication;
 
@@ -38,7 +40,11 @@ export async function secureApplication(app: INestApplication): Promise<void> {
 
   aheadOfEverything(secured, isFastify, () => {
     setHeaders(secured);
-    if (settings.corsOrigins.length > 0) allowOrigins(secured, settings.corsOrigins);
+    // Cookies or not: what another site makes a browser send changes nothing here (ASVS 3.5.1).
+    secured.enableCsrfProtection({ trustedOrigins: [...settings.corsOrigins] });
+    credentials.crossSiteRefused = true;
+    if (settings.corsOrigins.length > 0)
+      allowOrigins(secured, settings.corsOrigins, credentials.cookiesInUse);
   });
   if (isFastify) {
     parseOnFastify(secured, settings);
@@ -86,13 +92,13 @@ function setHeaders(app: INestApplication): void {
 }
 
 /** Exact origins, compared as a browser writes them; never reflected, never a wildcard (ASVS 3.4.2). */
-function allowOrigins(app: INestApplication, origins: readonly string[]): void {
+function allowOrigins(app: INestApplication, origins: readonly string[], credentials: boolean): void {
   app.enableCors({
     origin: [...origins],
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     allowedHeaders: ['Authorization', 'Content-Type'],
     exposedHeaders: ['X-Request-Id', 'Retry-After', 'RateLimit', 'RateLimit-Policy', 'WWW-Authenticate'],
-    credentials: false,
+    credentials,
     maxAge: 600,
   });
 }

@@ -1,4 +1,5 @@
 import {
+  DefaultValuePipe,
   Injectable,
   RequestMethod,
   ValidationPipe,
@@ -92,7 +93,8 @@ export class ValidationCheck implements OnApplicationBootstrap {
   #faultsOf({ data, pipes = [], schema }: RouteArgument, type: unknown): string[] {
     if (pipes.some(isLoosening))
       return ['has a ValidationPipe of its own: remove it, every input is validated already'];
-    if (pipes.length > 0) return [];
+    // A default says what stands in for nothing, and nothing about what was sent.
+    if (!pipes.every(isDefault)) return [];
     if (schema !== undefined)
       return [
         'is checked by a schema that may drop what it does not know: take a class with class-validator rules, or a pipe of your own',
@@ -127,7 +129,10 @@ const BUILT_IN: ReadonlySet<unknown> = new Set([
 ]);
 const isBuiltIn = (type: unknown): boolean => BUILT_IN.has(type);
 
-const isLoosening = (pipe: unknown): boolean =>
+const isDefault = (pipe: unknown): boolean => pipe instanceof DefaultValuePipe || pipe === DefaultValuePipe;
+
+/** A validation of the host's own would run beside ours, by other rules: it may convert before ours looks. */
+export const isLoosening = (pipe: unknown): boolean =>
   (pipe instanceof ValidationPipe && !(pipe instanceof StrictValidationPipe)) ||
   (typeof pipe === 'function' &&
     (pipe === ValidationPipe || pipe.prototype instanceof ValidationPipe) &&

@@ -17,7 +17,6 @@ import {
 } from '@nestjs/common';
 import { Type } from 'class-transformer';
 import {
-  IsArray,
   IsBoolean,
   IsDate,
   IsIn,
@@ -153,6 +152,16 @@ class Part {
   name!: string;
 }
 
+class Main {
+  @IsString()
+  name!: string;
+
+  @IsOptional()
+  @ValidateNested({ each: true })
+  @Type(() => Part)
+  parts?: Part[];
+}
+
 class Thing {
   @IsString()
   @MaxLength(100_000)
@@ -169,15 +178,18 @@ class Thing {
   done?: boolean;
 
   @IsOptional()
-  @IsArray()
   @IsString({ each: true })
   tags?: string[];
 
   @IsOptional()
-  @IsArray()
   @ValidateNested({ each: true })
   @Type(() => Part)
   parts?: Part[];
+
+  @IsOptional()
+  @ValidateNested()
+  @Type(() => Main)
+  main?: Main;
 
   @IsOptional()
   @IsObject()
