@@ -67,20 +67,21 @@ export async function startAccess(
 }
 
 export async function emptyAccess(database: TestDatabase): Promise<void> {
-  for (const table of ['"grant"', 'role_may_grant', 'role_inherits', 'role']) {
-    await asOwner(database, `DELETE FROM access.${table}`);
-  }
+  await asOwner(
+    database,
+    'TRUNCATE access."grant", access.role_may_grant, access.role_inherits, access.role_permission, access.role',
+  );
 }
 
 /** Everything that says who may do what, and which changes of it are in the audit log. */
 export async function stateOf(database: TestDatabase): Promise<unknown> {
-  const tables = ['role', 'role_permission', 'role_inherits', 'role_may_grant', '"grant"'];
-  return Promise.all([
-    ...tables.map((table) =>
-      asOwner(database, `SELECT to_jsonb(t) AS row FROM access.${table} t ORDER BY 1`),
-    ),
-    recordedChanges(database),
-  ]);
+  const rowsOf = (table: string): string =>
+    `(SELECT jsonb_agg(to_jsonb(t) ORDER BY to_jsonb(t)) FROM access.${table} t)`;
+  const tables = ['role', 'role_permission', 'role_inherits', 'role_may_grant', '"grant"'].map(rowsOf);
+  return [
+    await asOwner(database, `SELECT jsonb_build_array(${tables.join(', ')}) AS rows`),
+    await recordedChanges(database),
+  ];
 }
 
 /** The changes that the audit log holds, oldest first: what was committed, not what was tried. */
@@ -88,7 +89,7 @@ export async function recordedChanges(database: TestDatabase): Promise<string[]>
   const rows = await asOwner<{ action: string | null }>(
     database,
     `SELECT substring(convert_from(entry, 'UTF8') FROM '(?:role|grant)\\.[a-z]+') AS action
-     FROM audit.pending ORDER BY ctid`,
+     FROM audit.pending ORDER BY recorded_at`,
   );
   return rows.flatMap(({ action }) => (action === null ? [] : [action]));
 }
