@@ -2,9 +2,11 @@ import { Test, type TestingModule } from '@nestjs/testing';
 import { Secret, TOTP } from 'otpauth';
 import pg from 'pg';
 import { AccessModule } from '../../src/access/access.module.js';
+import { SYSTEM_PRINCIPAL } from '../../src/access/actor.js';
 import { AuditModule } from '../../src/audit/audit.module.js';
 import { Clock } from '../../src/core/clock.js';
 import { PipelineModule } from '../../src/core/pipeline.module.js';
+import type { Principal } from '../../src/core/principal.js';
 import { RequestContext } from '../../src/core/request-context.js';
 import { SecurityEvents, type PublishedSecurityEvent } from '../../src/core/security-events.js';
 import { DatabaseModule } from '../../src/database/database.module.js';
@@ -36,6 +38,14 @@ export class HeldClock extends Clock {
   override nowMs(): number {
     return this.atMs;
   }
+}
+
+export interface Owner {
+  readonly id: string;
+  readonly email: string;
+  /** Base32. */
+  readonly secret: string;
+  readonly recoveryCodes: readonly string[];
 }
 
 /** The rooms from the database to identity, without HTTP, on a database. */
@@ -104,6 +114,13 @@ export class IdentityServices {
     return this.accounts.create({ email, displayName: 'Somebody', password });
   }
 
+  /** An account with a second factor, as a seed makes it. */
+  async createWithFactor(email: string): Promise<Owner> {
+    const { id } = await this.create(email);
+    const { secret, recoveryCodes } = await this.factors.provisionTotp(id, SYSTEM_PRINCIPAL);
+    return { id, email, secret, recoveryCodes };
+  }
+
   /** Signs in an account without a second factor. */
   async signInAs(email: string, password: string): Promise<OpenedSession> {
     const signedIn = await this.signIn.signIn(email, password, 'token');
@@ -116,6 +133,13 @@ export class IdentityServices {
     const asked = await this.signIn.signIn(email, password, 'token');
     if (asked.status !== 'mfa_required') throw new TypeError('no second factor is asked for');
     return asked.challengeId;
+  }
+
+  /** Who asks in a session that was opened a moment ago. */
+  callerOf(accountId: string, sessionId: string | undefined, acr: 'aal1' | 'aal2'): Principal {
+    const amr = acr === 'aal1' ? ['pwd'] : ['pwd', 'otp'];
+    const session = sessionId === undefined ? {} : { sessionId };
+    return { kind: 'account', subject: accountId, ...session, acr, amr, authTime: this.clock.nowSeconds() };
   }
 
   /** What comes of an answer: `in`, or the code of the refusal. */
@@ -146,6 +170,14 @@ export class IdentityServices {
 }
 
 export const MASTER_KEY = generateMasterKey();
+
+/** Counts nothing: for what must hold however many attempts get through. */
+export const UNLIMITED: ThrottlingOptions = {
+  storage: {
+    increment: () =>
+      Promise.resolve({ totalHits: 1, timeToExpire: 1, isBlocked: false, timeToBlockExpire: 0 }),
+  },
+};
 
 /** A database, a look behind the scenes, and services on it that end with it. */
 export class IdentityDatabase {

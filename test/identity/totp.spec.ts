@@ -70,9 +70,7 @@ describe('what is a code', () => {
   test('MFA-15 nothing but six ASCII digits is', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 8 }), (text) => {
-        expect(isTotpCode(text)).toBe(
-          text.length === 6 && [...text].every((each) => '0123456789'.includes(each)),
-        );
+        expect(isTotpCode(text)).toBe(text.length === 6 && text.replaceAll(/[0-9]/g, '') === '');
       }),
     );
     expect(isTotpCode('000000')).toBe(true);
