@@ -24,7 +24,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => database.drop());
 
-describe('zero-trust as a process of its own ends by itself', () => {
+describe('zero-trust as a process of its own ends by itself', { timeout: 180_000 }, () => {
   test('with the list of an application whose timers never end, and nothing else on standard output', async () => {
     const argv = ['routes', '--app', host('ticking.mjs'), '--format', 'json'];
     const { code, out, err } = await spawned(environment, ...argv);
@@ -100,7 +100,7 @@ describe('zero-trust as a process of its own ends by itself', () => {
     const piped = `"${process.execPath}" "${main}" routes --app "${sample('dist/app.module.js')}" | head -n 1`;
     const { stdout, stderr } = await promisify(execFile)('sh', ['-c', piped], {
       env: { PATH: process.env['PATH'], ...environment },
-      timeout: 20_000,
+      timeout: 60_000,
     });
     expect(stdout).toMatch(/^TRANSPORT /);
     expect(stderr).toBe('');

@@ -37,7 +37,7 @@ export function spawned(
 ): Promise<Run> {
   const env = { PATH: process.env['PATH'], ...environment };
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, [MAIN, ...argv], { env, timeout: 20_000 }, (_, out, err) => {
+    const child = execFile(process.execPath, [MAIN, ...argv], { env, timeout: 60_000 }, (_, out, err) => {
       resolve({ code: child.exitCode, out: out.trimEnd(), err: err.trimEnd() });
     });
   });
