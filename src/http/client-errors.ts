@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ErrorCode } from '../core/zero-trust-error.js';
+import { PROTECTIVE_HEADERS } from './protective-headers.js';
 import { requestIdOf } from './request-id.js';
 
 const PROBLEMS: Readonly<Record<string, readonly [status: number, code: ErrorCode]>> = {
@@ -49,15 +50,10 @@ function answerOf(
     instance: `urn:uuid:${id}`,
   });
   const headers = {
+    ...PROTECTIVE_HEADERS,
     'Content-Type': 'application/problem+json; charset=utf-8',
     'Content-Length': String(Buffer.byteLength(body)),
     'X-Request-Id': id,
-    'X-Content-Type-Options': 'nosniff',
-    'Content-Security-Policy': "default-src 'none';base-uri 'none';form-action 'none';frame-ancestors 'none'",
-    'Strict-Transport-Security': 'max-age=63072000; includeSubDomains',
-    'Referrer-Policy': 'no-referrer',
-    'Cross-Origin-Resource-Policy': 'same-origin',
-    'Cache-Control': 'no-store',
     Connection: 'close',
   };
   return { headers, body };

@@ -1,12 +1,7 @@
 import type { HttpServer } from '@nestjs/common';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
+import { keptOptionsOf } from './fastify.options.js';
 import type { ProblemFilter } from './problem.filter.js';
-
-type Answer = (
-  error: Error,
-  request: object,
-  reply: { raw: unknown; send(payload: unknown): unknown },
-) => unknown;
 
 /**
  * Fastify's router refuses a target that it cannot decode and a path parameter that is too long before any hook, in a
@@ -14,14 +9,7 @@ type Answer = (
  * application exists, only where Fastify keeps it.
  */
 export function answerFrameworkErrors(adapter: HttpServer, filter: ProblemFilter): void {
-  const fastify = adapter.getInstance() as Record<symbol, { frameworkErrors?: Answer } | undefined>;
-  const kept = Object.getOwnPropertySymbols(fastify).find(
-    ({ description }) => description === 'fastify.options',
-  );
-  const options = kept && fastify[kept];
-  if (!options) {
-    throw new TypeError('HttpModule does not know this version of Fastify: it keeps its options elsewhere.');
-  }
+  const options = keptOptionsOf(adapter);
   // Nest's own sets the security headers, and then sends.
   const { frameworkErrors: before } = options;
   options.frameworkErrors = (error, request, reply) => {

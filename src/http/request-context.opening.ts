@@ -1,6 +1,7 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { HttpAdapterHost, type AbstractHttpAdapter } from '@nestjs/core';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isIP } from 'node:net';
 import { onAdapterReady } from '../core/adapter-ready.js';
 import { Clock } from '../core/clock.js';
 import { RequestContext } from '../core/request-context.js';
@@ -75,9 +76,10 @@ export class RequestContextOpening implements OnApplicationShutdown {
       id: requestIdOf(raw),
       transport: 'http',
       receivedAtMs: this.clock.nowMs(),
-      sourceAddress: plainAddress(request.ip ?? raw.socket.remoteAddress),
+      sourceAddress: sourceOf(request.ip, raw.socket.remoteAddress),
       method: raw.method ?? '',
       path: query < 0 ? url : url.slice(0, query),
+      userAgent: raw.headers['user-agent'],
     });
     opened.set(raw, context);
     // Ours alone: an id from outside could be chosen to collide with another request's.
@@ -90,6 +92,12 @@ export class RequestContextOpening implements OnApplicationShutdown {
       next(fault);
     });
   }
+}
+
+/** What a proxy forwards is not always an address: then the peer, who sent it, is the source. */
+function sourceOf(forwarded: string | undefined, peer: string | undefined): string | undefined {
+  const address = plainAddress(forwarded);
+  return address !== undefined && isIP(address) !== 0 ? address : plainAddress(peer);
 }
 
 /** One notation an address: an IPv4 address that came through an IPv6 socket is written as IPv4, without a zone. */

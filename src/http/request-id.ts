@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { PROTECTIVE_HEADERS } from './protective-headers.js';
 
 const ids = new WeakMap<IncomingMessage, string>();
 
@@ -11,6 +12,10 @@ export function nameRequests(server: Server): void {
   server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
     response.setHeader('X-Request-Id', requestIdOf(request));
     response.setHeader('Cache-Control', 'no-store');
+    // Fastify answers a preflight before the hook that sets the others.
+    if (request.method === 'OPTIONS') {
+      for (const [name, value] of Object.entries(PROTECTIVE_HEADERS)) response.setHeader(name, value);
+    }
   });
 }
 

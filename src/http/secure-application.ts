@@ -4,6 +4,7 @@ import { BrowserCredentials } from '../core/browser-credentials.js';
 import { answerClientErrors } from './client-errors.js';
 import { EdgeState } from './edge.state.js';
 import { HTTP_SETTINGS, type HttpSettings } from './http.options.js';
+import { keptOptionsOf } from './fastify.options.js';
 import { answerFrameworkErrors } from './framework-errors.js';
 import { ProblemFilter } from './problem.filter.js';
 import { bodyFault, encodingFault, parseJson } from './request-content.js';
@@ -120,10 +121,10 @@ function aheadOfEverything(app: INestApplication, isFastify: boolean, install: (
 
 /** Fastify reads its trust setting when it is made. A setting here that it does not know would be a silent lie. */
 function trustProxiesOfFastify(app: INestApplication, { trustedProxies }: HttpSettings): void {
-  const { initialConfig } = instanceOf(app) as { initialConfig: { trustProxy?: unknown } };
-  const told = JSON.stringify(initialConfig.trustProxy ?? false);
+  const { trustProxy } = keptOptionsOf(app.getHttpAdapter());
   const expected = trustedProxies.length === 0 ? 'false' : JSON.stringify(trustedProxies);
-  if (told === expected) return;
+  // A function trusts whom it likes, and has no text.
+  if (typeof trustProxy !== 'function' && JSON.stringify(trustProxy ?? false) === expected) return;
   throw new TypeError(
     `HttpModule: trustedProxies and the adapter disagree; make it with new FastifyAdapter({ trustProxy: ${expected} }).`,
   );

@@ -1,4 +1,5 @@
 import type { ExecutionContext } from '@nestjs/common';
+import { isIP } from 'node:net';
 import { normalizeIp } from '@nestjs/throttler';
 import type { RequestContext } from '../core/request-context.js';
 
@@ -44,9 +45,15 @@ export function addressOf(execution: ExecutionContext, context: RequestContext):
   }
 }
 
-/** Express and Fastify both answer `ip` from the trusted proxies that the adapter was told, and from nothing else. */
+/**
+ * Express and Fastify both answer `ip` from the trusted proxies that the adapter was told, and from nothing else. What
+ * such a proxy forwards may be no address (`unknown`, an address with its port): then it is the peer, or every
+ * connection would be a source of its own.
+ */
 export function addressOfRequest(request: unknown): string | undefined {
-  return text(at(request, 'ip')) ?? text(at(at(request, 'socket'), 'remoteAddress'));
+  const forwarded = text(at(request, 'ip'));
+  if (forwarded !== undefined && isIP(forwarded.replace(/%.*$/, '')) !== 0) return forwarded;
+  return text(at(at(request, 'socket'), 'remoteAddress'));
 }
 
 /** Of a websocket (`ws`: its TCP socket; Socket.IO: its handshake) the peer's address. */
