@@ -6,13 +6,29 @@ import { UnitOfWork } from '../database/unit-of-work.js';
 import { DataKeyStore, type DataKeySummary } from '../encryption/data-key.store.js';
 import { generateMasterKey } from '../encryption/master-key.js';
 import { createSecretFile } from '../encryption/secret-file.js';
+import { SigningKeyStore, type SigningKeySummary } from '../sessions/signing-key.store.js';
+import { rotateKeys, type RotateFlags } from './keys.rotation.js';
 import type { CliIo } from './run-cli.js';
 import { readSetting, requireSetting } from '../core/setting.js';
 
-/** `zero-trust keys`: makes the master key, lists the data keys. No command prints a key that is in use. */
+const ROTATE_HELP = `
+Settings (each also as …_FILE, the path of a file that holds it):
+  DATABASE_URL           the login of the running service
+  DATABASE_AUDIT_URL     the login of its audit log
+  DATABASE_CA            PEM of the authority that signed the database's certificate, beyond this machine
+  ZERO_TRUST_MASTER_KEY  the service's own: the new key is sealed under it
+
+The change is in the audit log, made by "system".`;
+
+interface Listed {
+  readonly keys: readonly DataKeySummary[];
+  readonly signingKeys: readonly SigningKeySummary[];
+}
+
+/** `zero-trust keys`: makes the master key, lists keys, rotates those that sign. None prints a key that is in use. */
 export function keysCommand(io: CliIo): Command {
   const keys = new Command('keys')
-    .description('Makes a master key; lists the data keys of a database.')
+    .description('Makes a master key; lists the keys of a database; rotates those that sign access tokens.')
     .helpCommand(false);
   keys
     .command('generate')
@@ -23,12 +39,23 @@ export function keysCommand(io: CliIo): Command {
     });
   keys
     .command('status')
-    .description('Lists the data keys of DATABASE_URL (or DATABASE_URL_FILE), without their material.')
+    .description(
+      'Lists data keys and signing keys of DATABASE_URL (or DATABASE_URL_FILE), without their material.',
+    )
     .option('--json', 'print them as JSON')
     .action(async ({ json }: { json?: true }) => {
       const listed = await listKeys(io);
-      io.out(json ? JSON.stringify({ keys: listed }) : tableOf(listed));
+      if (json) io.out(JSON.stringify(listed));
+      else for (const line of tableOf(listed)) io.out(line);
     });
+  keys
+    .command('rotate')
+    .description('Publishes a new signing key; the service signs with it when everybody can know it.')
+    .option('--now', 'a key has leaked: refuse every signing key at once, and sign with a new one')
+    .option('--dry-run', 'say what would happen, and change nothing')
+    .option('--json', 'print the outcome as JSON')
+    .addHelpText('after', ROTATE_HELP)
+    .action((flags: RotateFlags) => rotateKeys(io, flags));
   return keys;
 }
 
@@ -46,7 +73,7 @@ function generate(io: CliIo, file: string | undefined): void {
   io.out(`wrote a new master key to ${file}; keep a copy apart from the database and its backups`);
 }
 
-async function listKeys({ environment }: CliIo): Promise<DataKeySummary[]> {
+async function listKeys({ environment }: CliIo): Promise<Listed> {
   const url = requireSetting('DATABASE_URL', environment);
   const tlsCa = readSetting('DATABASE_CA', environment);
   const production = environment['NODE_ENV'] !== 'development' && environment['NODE_ENV'] !== 'test';
@@ -59,19 +86,29 @@ async function listKeys({ environment }: CliIo): Promise<DataKeySummary[]> {
   }
   try {
     await dataSource.initialize();
-    return await new DataKeyStore(new UnitOfWork(new OpenedDataSource(dataSource, true))).list();
+    const unitOfWork = new UnitOfWork(new OpenedDataSource(dataSource, true));
+    return {
+      keys: await new DataKeyStore(unitOfWork).list(),
+      signingKeys: await new SigningKeyStore(unitOfWork).list(),
+    };
   } catch (cause) {
-    throw new Error(`the data keys cannot be read: ${databaseErrorLine(cause)}`, { cause });
+    throw new Error(`the keys cannot be read: ${databaseErrorLine(cause)}`, { cause });
   } finally {
     if (dataSource.isInitialized) await dataSource.destroy();
   }
 }
 
-function tableOf(keys: readonly DataKeySummary[]): string {
-  if (keys.length === 0) return 'no data keys yet: the first start makes the first one';
-  return keys
-    .map(({ keyId, scope, scopeId, version, state, createdAt }) =>
-      [keyId, scope.padEnd(6), `v${version}`, state.padEnd(12), createdAt.toISOString(), scopeId].join('  '),
-    )
-    .join('\n');
+function tableOf({ keys, signingKeys }: Listed): string[] {
+  if (keys.length === 0) return ['no data keys yet: the first start makes the first one'];
+  const ofData = keys.map(({ keyId, scope, scopeId, version, state, createdAt }) =>
+    [keyId, scope.padEnd(6), `v${version}`, state.padEnd(12), createdAt.toISOString(), scopeId].join('  '),
+  );
+  const ofSigning = signingKeys.map(({ kid, algorithm, state, createdAt, activatedAt, acceptedUntil }) =>
+    [
+      ...[kid, 'signing', algorithm, state.padEnd(7), `published ${createdAt.toISOString()}`],
+      ...(activatedAt ? [`activated ${activatedAt.toISOString()}`] : []),
+      ...(acceptedUntil ? [`accepted until ${acceptedUntil.toISOString()}`] : []),
+    ].join('  '),
+  );
+  return [...ofData, ...ofSigning];
 }

@@ -1,5 +1,6 @@
 import { Controller, Get, Header } from '@nestjs/common';
 import { Public } from '../core/route-policy.js';
+import { JWKS_MAX_AGE_SECONDS } from './signing-key.schedule.js';
 import type { PublicJwk } from './signing-key.js';
 import { SigningKeys } from './signing-keys.js';
 
@@ -11,7 +12,7 @@ export class JwksController {
   @Get('jwks.json')
   @Public()
   @Header('Content-Type', 'application/jwk-set+json')
-  @Header('Cache-Control', 'public, max-age=300')
+  @Header('Cache-Control', `public, max-age=${JWKS_MAX_AGE_SECONDS}`)
   async jwks(): Promise<{ keys: PublicJwk[] }> {
     return { keys: await this.keys.published() };
   }

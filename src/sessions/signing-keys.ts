@@ -1,142 +1,226 @@
-import { Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { AsyncResource } from 'node:async_hooks';
 import { Clock } from '../core/clock.js';
 import { SecurityEvents } from '../core/security-events.js';
 import { BootError, ZeroTrustError } from '../core/zero-trust-error.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
-import { IntegrityError } from '../encryption/encryption.errors.js';
 import { FieldCipher } from '../encryption/field-cipher.js';
+import { SessionsSettings } from './sessions.settings.js';
+import { SigningKeyOpener, type OpenedSigningKey } from './signing-key.opener.js';
+import { SigningKeyRotation } from './signing-key.rotation.js';
 import {
-  exportPrivateKey,
-  importSigningKey,
-  makeSigningKey,
-  publicJwkOf,
-  type PublicJwk,
-  type SigningKey,
-  type VerificationKey,
-} from './signing-key.js';
+  KEYS_DEADLINE_MS,
+  KEYS_RELOAD_MS,
+  KEYS_TRUSTED_MS,
+  nextStep,
+  ROTATION_LOOK_MS,
+  signingKeyScheduleOf,
+  type RotationStep,
+  type SigningKeySchedule,
+} from './signing-key.schedule.js';
 import { SigningKeyStore, type StoredSigningKey } from './signing-key.store.js';
+import type { PublicJwk, SigningKey, VerificationKey } from './signing-key.js';
 
-/** However many tokens with unknown key ids arrive, the database is asked for new keys once in this time. */
+/** However many tokens with unknown key ids arrive, they make the keys be read once in this time. */
 export const KEY_READ_COOLDOWN_MS = 30_000;
 
 /**
- * The signing keys in memory. The first one is made when the application starts and there is none. A key counts only
- * if its private part opens under our master key and its id is its thumbprint: a row that somebody else wrote into
- * the table proves nothing.
+ * The signing keys in memory, read again twice a second, so that a change is felt on every replica within one. A key
+ * counts only if its private part opens under our master key and its id is its thumbprint: a row that somebody else
+ * wrote into the table proves nothing.
  */
 @Injectable()
-export class SigningKeys implements OnApplicationBootstrap {
+export class SigningKeys implements OnApplicationBootstrap, OnModuleDestroy {
   readonly #logger = new Logger('Sessions');
-  #keys: ReadonlyMap<string, SigningKey> = new Map();
+  readonly #opener: SigningKeyOpener;
+  readonly #rotation: SigningKeyRotation;
+  /** Made outside of any transaction: what all wait for is not read inside of the one that happened to ask first. */
+  readonly #outside = new AsyncResource('SigningKeys');
+  #keys: ReadonlyMap<string, OpenedSigningKey> = new Map();
   #active: SigningKey | undefined;
-  #readAtMs: number | undefined;
+  #rows: readonly StoredSigningKey[] = [];
+  /** When the reading began that holds now; on the clock that nobody can set. */
+  #readAt = Number.NEGATIVE_INFINITY;
   #reading: Promise<void> | undefined;
+  #seeking: Promise<void> | undefined;
+  #soughtAtMs: number | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #ticking: Promise<void> | undefined;
+  #lookedAt = performance.now();
 
   constructor(
     private readonly store: SigningKeyStore,
-    private readonly cipher: FieldCipher,
-    private readonly unitOfWork: UnitOfWork,
-    private readonly events: SecurityEvents,
+    cipher: FieldCipher,
+    unitOfWork: UnitOfWork,
+    events: SecurityEvents,
     private readonly clock: Clock,
-  ) {}
+    private readonly settings: SessionsSettings,
+  ) {
+    signingKeyScheduleOf(settings);
+    this.#opener = new SigningKeyOpener(cipher);
+    this.#rotation = new SigningKeyRotation(store, cipher, unitOfWork, events);
+  }
 
   /** Before anything listens: a burst of first sign-ins must not wait for connections that they hold themselves. */
   async onApplicationBootstrap(): Promise<void> {
     await this.#read();
-    if (this.#active) return;
-    throw new BootError('SessionsModule', [
-      'sessions.signing_key: the active key does not open, or is not what its row says: restore the row, or start ' +
-        'with the master key (ZERO_TRUST_MASTER_KEY) that it was made under.',
-    ]);
+    if (this.#due().kind === 'first') {
+      await this.#perform(this.#due());
+      await this.reload();
+    }
+    if (!this.#active) {
+      throw new BootError('SessionsModule', [
+        'sessions.signing_key: the active key does not open, or is not what its row says: restore the row, start ' +
+          'with the master key (ZERO_TRUST_MASTER_KEY) that it was made under, or, when it is lost, give it up ' +
+          'with `zero-trust keys rotate --now`.',
+      ]);
+    }
+    this.#timer = setInterval(() => {
+      this.#ticking ??= this.#tick().finally(() => (this.#ticking = undefined));
+    }, KEYS_RELOAD_MS);
+    this.#timer.unref();
   }
 
-  /** The key that signs. @throws ZeroTrustError `temporarily-unavailable` when there is none that opens. */
+  async onModuleDestroy(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#ticking;
+  }
+
+  /** Reads the keys now: what had been committed before the call is known after it. */
+  async reload(): Promise<void> {
+    // One that is under way may have begun before.
+    await this.#reading?.catch(() => undefined);
+    await this.#read();
+  }
+
+  /** The key that signs. @throws ZeroTrustError `temporarily-unavailable` when there is none that we know of now. */
   async active(): Promise<SigningKey> {
-    if (!this.#active) await this.#read();
+    if (!this.#active || !this.#isFresh()) await this.#confirm();
     if (this.#active) return this.#active;
     throw new ZeroTrustError('temporarily-unavailable', { detail: 'no active signing key can be opened' });
   }
 
   /**
-   * The key that a token names. One that another replica has made meanwhile is found too, but an unknown id costs a
-   * read at most once in `KEY_READ_COOLDOWN_MS`, and never two at a time.
+   * The key that a token names. A key is known long before it signs, unless every other one was given up a moment ago:
+   * so an unknown id makes the keys be read, at most once in `KEY_READ_COOLDOWN_MS`, and never two at a time.
+   *
+   * @throws ZeroTrustError `temporarily-unavailable` when what was read last is too old, and cannot be read again.
    */
   find(kid: string): VerificationKey | undefined | Promise<VerificationKey | undefined> {
-    const known = this.#keys.get(kid);
-    if (known || (!this.#reading && this.#isCool())) return known;
-    return this.#read().then(() => this.#keys.get(kid));
+    if (!this.#isFresh()) return this.#confirm().then(() => this.#keys.get(kid)?.key);
+    const known = this.#keys.get(kid)?.key;
+    if (known || (!this.#seeking && this.#soughtLately())) return known;
+    this.#seeking ??= this.#seek();
+    return this.#seeking.then(() => this.#keys.get(kid)?.key);
   }
 
-  /** What `/.well-known/jwks.json` publishes. */
+  /** What `/.well-known/jwks.json` publishes: what is to sign, what signs, and what has signed. */
   async published(): Promise<PublicJwk[]> {
     await this.active();
-    return Promise.all([...this.#keys.values()].map((key) => publicJwkOf(key)));
+    return [...this.#keys.values()].map(({ jwk }) => jwk);
   }
 
-  #isCool(): boolean {
+  /** Does what the schedule demands, unless another replica does. @returns whether it was this one. */
+  async rotateIfDue(): Promise<boolean> {
+    await this.reload();
+    const step = this.#due();
+    const done = await this.#perform(step);
+    if (done) await this.reload();
+    return done;
+  }
+
+  async #tick(): Promise<void> {
+    try {
+      await this.#read();
+    } catch {
+      // Whoever needs a key asks again, and is told.
+      return;
+    }
+    if (!this.#schedule().rotates || performance.now() - this.#lookedAt < ROTATION_LOOK_MS) return;
+    this.#lookedAt = performance.now();
+    try {
+      await this.rotateIfDue();
+    } catch (error) {
+      this.#logger.error(
+        'The signing keys could not be rotated; it is tried again.',
+        error instanceof Error ? error.stack : String(error),
+      );
+    }
+  }
+
+  #schedule(): SigningKeySchedule {
+    return signingKeyScheduleOf(this.settings);
+  }
+
+  #due(rows: readonly StoredSigningKey[] = this.#rows): RotationStep {
+    return nextStep(rows, this.#schedule(), (kid) => this.#keys.has(kid));
+  }
+
+  #perform(step: RotationStep): Promise<boolean> {
+    return this.#rotation.perform(step, this.#schedule().acceptanceSeconds, (rows) => this.#due(rows));
+  }
+
+  #soughtLately(): boolean {
     // A clock that was set back must not make the wait longer.
-    return (
-      this.#readAtMs !== undefined && Math.abs(this.clock.nowMs() - this.#readAtMs) < KEY_READ_COOLDOWN_MS
-    );
+    const at = this.#soughtAtMs;
+    return at !== undefined && Math.abs(this.clock.nowMs() - at) < KEY_READ_COOLDOWN_MS;
+  }
+
+  async #seek(): Promise<void> {
+    // Also when it fails: a database that is down is not asked more often.
+    this.#soughtAtMs = this.clock.nowMs();
+    try {
+      await this.reload();
+    } finally {
+      this.#seeking = undefined;
+    }
+  }
+
+  #isFresh(): boolean {
+    return performance.now() - this.#readAt < KEYS_TRUSTED_MS;
+  }
+
+  /** @throws ZeroTrustError `temporarily-unavailable` when the keys cannot be read in time. */
+  async #confirm(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(new Error('in time'));
+      }, KEYS_DEADLINE_MS);
+    });
+    try {
+      await Promise.race([this.#readUnlessFresh(), late]);
+    } catch (cause) {
+      throw new ZeroTrustError('temporarily-unavailable', {
+        detail: 'the signing keys cannot be read',
+        cause,
+      });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #readUnlessFresh(): Promise<void> {
+    // It may fail because of an outage that is over.
+    await this.#reading?.catch(() => undefined);
+    if (!this.#isFresh()) await this.#read();
   }
 
   #read(): Promise<void> {
-    this.#reading ??= this.#readOnce().finally(() => (this.#reading = undefined));
+    this.#reading ??= this.#outside
+      .runInAsyncScope(() => this.#readOnce())
+      .finally(() => (this.#reading = undefined));
     return this.#reading;
   }
 
   async #readOnce(): Promise<void> {
-    // Also when it fails: a database that is down is not asked more often.
-    if (this.#keys.size > 0) this.#readAtMs = this.clock.nowMs();
-    let stored = await this.store.usable();
-    if (!stored.some(({ state }) => state === 'active')) {
-      await this.#makeFirst();
-      stored = await this.store.usable();
-    }
-    const opened = new Map<string, SigningKey>();
-    let active: SigningKey | undefined;
-    for (const row of stored) {
-      const key = this.#keys.get(row.kid) ?? (await this.#open(row));
-      if (!key) continue;
-      opened.set(key.kid, key);
-      if (row.state === 'active') active = key;
-    }
-    this.#keys = opened;
-    this.#active = active;
-    this.#readAtMs = this.clock.nowMs();
+    const began = performance.now();
+    const rows = await this.store.usable();
+    const keys = await this.#opener.open(rows);
+    const active = rows.find(({ state }) => state === 'active');
+    this.#keys = keys;
+    this.#active = active && keys.get(active.kid)?.key;
+    this.#rows = rows;
+    this.#readAt = began;
   }
-
-  /** In a transaction of its own: a key that rolled back with its caller could have signed already. */
-  async #makeFirst(): Promise<void> {
-    const key = await makeSigningKey();
-    const publicJwk = await publicJwkOf(key);
-    const privateSealed = await this.cipher.seal(cellOf(key.kid), exportPrivateKey(key));
-    await this.unitOfWork.runDetached(async () => {
-      const { kid, algorithm } = key;
-      if (!(await this.store.addFirst({ kid, algorithm, publicJwk, privateSealed, state: 'active' }))) return;
-      await this.events.publish({
-        action: 'key.created',
-        outcome: 'success',
-        delivery: 'same-transaction',
-        target: { type: 'signing-key', id: kid },
-      });
-    });
-  }
-
-  /** One bad row must not take the good ones down with it. The cipher has published what does not open. */
-  async #open({ kid, algorithm, privateSealed }: StoredSigningKey): Promise<SigningKey | undefined> {
-    try {
-      const key = await importSigningKey(await this.cipher.open(cellOf(kid), privateSealed), kid, algorithm);
-      if (!key) this.#logger.error('A signing key is not what its row says, and is not used.');
-      return key;
-    } catch (error) {
-      if (!(error instanceof IntegrityError)) throw error;
-      this.#logger.error('A signing key does not open under the master key, and is not used.');
-      return undefined;
-    }
-  }
-}
-
-function cellOf(kid: string): { table: string; column: string; row: string } {
-  return { table: 'sessions.signing_key', column: 'private_sealed', row: kid };
 }

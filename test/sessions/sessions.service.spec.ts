@@ -302,7 +302,8 @@ describe('What the database holds', () => {
       `UPDATE sessions.session SET subject = '${subject()}' WHERE id = '${sessionId}'`,
       `DELETE FROM sessions.session WHERE id = '${sessionId}'`,
       'TRUNCATE sessions.session',
-      "UPDATE sessions.signing_key SET state = 'active'",
+      "UPDATE sessions.signing_key SET private_sealed = ''",
+      'UPDATE sessions.signing_key SET created_at = now()',
       'DELETE FROM sessions.signing_key',
     ]) {
       await expect(app.query(sql)).rejects.toMatchObject({ code: '42501' });

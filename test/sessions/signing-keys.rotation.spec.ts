@@ -1,0 +1,312 @@
+import pg from 'pg';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { SecurityEvents } from '../../src/core/security-events.js';
+import { signingKeyScheduleOf, KEYS_TRUSTED_MS } from '../../src/sessions/signing-key.schedule.js';
+import { SigningKeyStore } from '../../src/sessions/signing-key.store.js';
+import { SigningKeys } from '../../src/sessions/signing-keys.js';
+import { SessionsSettings } from '../../src/sessions/sessions.settings.js';
+import { takeApart, type Started } from './sessions-application.js';
+import { acceptedFor, KeysDatabase, publishedBy } from './signing-keys.database.js';
+
+const SCHEDULE = signingKeyScheduleOf({ clockToleranceSeconds: 5 });
+
+let house: KeysDatabase;
+beforeEach(async () => {
+  house = await KeysDatabase.open();
+});
+afterEach(() => house.close());
+
+const keysOf = (each: Started): SigningKeys => each.app.get(SigningKeys);
+const kidOf = (token: string): unknown => takeApart(token).header['kid'];
+const kidsOf = async (each: Started): Promise<unknown[]> => (await publishedBy(each)).map(({ kid }) => kid);
+
+/** Lets the active key come to the end of its life, and the one that follows be published long enough. */
+async function rotate(by: Started, first: string): Promise<string> {
+  await house.age(first, SCHEDULE.lifetimeSeconds);
+  expect(await keysOf(by).rotateIfDue()).toBe(true);
+  const [second] = Object.entries(await house.states()).find(([, state]) => state === 'next')!;
+  await house.age(second, SCHEDULE.publicationSeconds);
+  expect(await keysOf(by).rotateIfDue()).toBe(true);
+  return second;
+}
+
+describe('Rotation by the schedule', () => {
+  test('JWT-22 fifty clients of two instances see no refusal while a key follows another, which then is refused on both', async () => {
+    const [one, two] = [await house.start(), await house.start()];
+    const both = [one, two] as const;
+    const old = await one.open();
+    const first = (await one.key()).kid;
+    let running = true;
+    let served = 0;
+    const refusals: unknown[] = [];
+    const usedKids = new Set<unknown>();
+    const clients = Array.from({ length: 50 }, async (_, at) => {
+      for (let round = at; running; round += 1) {
+        const { accessToken } = await both[round % 2]!.open();
+        usedKids.add(kidOf(accessToken));
+        for (let call = 0; call < 4; call += 1) {
+          const { status, text } = await both[(round + call) % 2]!.ask(accessToken);
+          if (status === 200) served += 1;
+          else refusals.push([status, text, kidOf(accessToken)]);
+        }
+      }
+    });
+
+    let second: string;
+    try {
+      second = await rotate(two, first);
+      // Both come to know it without being told.
+      await vi.waitFor(async () => {
+        for (const each of both) expect((await each.key()).kid).toBe(second);
+      }, 10_000);
+      expect(await house.states()).toEqual({ [first]: 'retired', [second]: 'active' });
+      for (const each of both) {
+        expect(new Set(await kidsOf(each))).toEqual(new Set([first, second]));
+        expect((await each.ask(old.accessToken)).status).toBe(200);
+      }
+      const sofar = served;
+      await vi.waitFor(() => {
+        expect(served).toBeGreaterThan(sofar + 200);
+      }, 20_000);
+    } finally {
+      running = false;
+      await Promise.all(clients);
+    }
+    expect(refusals).toEqual([]);
+    expect(usedKids).toEqual(new Set([first, second]));
+
+    // The last token of the old key has ended, by the clock of the database.
+    await house.age(first, SCHEDULE.acceptanceSeconds);
+    const endedAt = performance.now();
+    const accepted = await Promise.all(both.map((each) => acceptedFor(each, old.accessToken, endedAt)));
+    for (const each of accepted) expect(each).toBeLessThan(KEYS_TRUSTED_MS);
+    for (const each of both) {
+      expect(await kidsOf(each)).toEqual([second]);
+      expect((await each.ask((await each.open()).accessToken)).status).toBe(200);
+    }
+  }, 60_000);
+
+  test('JWT-22 a key is published before it signs, and signs only when it has been published long enough', async () => {
+    const [one, two] = [await house.start(), await house.start()];
+    const first = (await one.key()).kid;
+    expect(await keysOf(one).rotateIfDue()).toBe(false);
+    await house.age(first, SCHEDULE.lifetimeSeconds - SCHEDULE.publicationSeconds);
+    expect(await keysOf(one).rotateIfDue()).toBe(true);
+    await keysOf(two).reload();
+    const [second] = Object.entries(await house.states()).find(([, state]) => state === 'next')!;
+
+    for (const each of [one, two]) {
+      expect(new Set(await kidsOf(each))).toEqual(new Set([first, second]));
+      expect(kidOf((await each.open()).accessToken)).toBe(first);
+    }
+    await house.age(second, SCHEDULE.publicationSeconds - 5);
+    expect(await keysOf(one).rotateIfDue()).toBe(false);
+    expect((await one.key()).kid).toBe(first);
+    await house.age(second, 5);
+    expect(await keysOf(one).rotateIfDue()).toBe(true);
+    expect((await one.key()).kid).toBe(second);
+    expect(await house.events()).toEqual([
+      ['key.created', first],
+      ['key.created', second],
+      ['key.retired', first],
+      ['key.activated', second],
+    ]);
+  });
+
+  test('of many replicas that look at the same moment, one does each step', async () => {
+    const replicas = await Promise.all(Array.from({ length: 4 }, () => house.start()));
+    const first = (await replicas[0]!.key()).kid;
+    const look = async (): Promise<boolean[]> =>
+      Promise.all(replicas.flatMap((each) => [keysOf(each).rotateIfDue(), keysOf(each).rotateIfDue()]));
+
+    await house.age(first, SCHEDULE.lifetimeSeconds);
+    expect((await look()).filter(Boolean)).toEqual([true]);
+    const [second] = Object.entries(await house.states()).find(([, state]) => state === 'next')!;
+    await house.age(second, SCHEDULE.publicationSeconds);
+    expect((await look()).filter(Boolean)).toEqual([true]);
+    expect(await house.states()).toEqual({ [first]: 'retired', [second]: 'active' });
+    expect((await house.events()).length).toBe(4);
+  });
+
+  test('a step whose event cannot be recorded does not happen', async () => {
+    const started = await house.start();
+    const first = (await started.key()).kid;
+    await house.age(first, SCHEDULE.lifetimeSeconds);
+    const end = started.app.get(SecurityEvents).subscribe(() => {
+      throw new Error('nobody takes it down');
+    });
+    await expect(keysOf(started).rotateIfDue()).rejects.toThrow('nobody takes it down');
+    expect(await house.states()).toEqual({ [first]: 'active' });
+    end();
+    expect(await keysOf(started).rotateIfDue()).toBe(true);
+  });
+
+  test('JWT-21 a key that was planted to follow never signs, and does not stand in the way', async () => {
+    const started = await house.start();
+    const first = (await started.key()).kid;
+    await house.write(
+      `INSERT INTO sessions.signing_key (kid, algorithm, public_jwk, private_sealed, state)
+       SELECT repeat('A', 43), algorithm, public_jwk, private_sealed, 'next' FROM sessions.signing_key`,
+    );
+    await house.age('A'.repeat(43), SCHEDULE.publicationSeconds);
+    expect(await keysOf(started).rotateIfDue()).toBe(true);
+    expect(await house.states()).toEqual({ [first]: 'active', ['A'.repeat(43)]: 'retired' });
+    await rotate(started, first);
+    expect((await started.key()).kid).not.toBe('A'.repeat(43));
+  });
+
+  test('what does not open is reported once, however often the keys are read', async () => {
+    const started = await house.start();
+    await house.write(
+      `INSERT INTO sessions.signing_key (kid, algorithm, public_jwk, private_sealed, state)
+       SELECT repeat('A', 43), algorithm, public_jwk, private_sealed, 'next' FROM sessions.signing_key`,
+    );
+    for (let reading = 0; reading < 5; reading += 1) await keysOf(started).reload();
+    expect(started.events.filter(({ action }) => action === 'encryption.integrity-failed').length).toBe(1);
+  });
+
+  test.each(['PS256', 'RS256'] as const)(
+    'the algorithm %s, once configured, is rotated to; tokens of both are accepted, each by the algorithm of its key',
+    async (signingAlgorithm) => {
+      const [one, two] = [await house.start(), await house.start()];
+      const first = (await one.key()).kid;
+      const { accessToken: old } = await one.open();
+      for (const each of [one, two]) Object.assign(each.app.get(SessionsSettings), { signingAlgorithm });
+
+      expect(await keysOf(one).rotateIfDue()).toBe(true);
+      const next = (await house.rows()).find(({ state }) => state === 'next')!;
+      expect(next.algorithm).toBe(signingAlgorithm);
+      await house.age(next.kid, SCHEDULE.publicationSeconds);
+      expect(await keysOf(one).rotateIfDue()).toBe(true);
+      await keysOf(two).reload();
+
+      const { accessToken } = await one.open();
+      expect(takeApart(accessToken).header).toEqual({ alg: signingAlgorithm, typ: 'at+jwt', kid: next.kid });
+      for (const each of [one, two]) {
+        expect((await each.ask(accessToken)).status).toBe(200);
+        expect((await each.ask(old)).status).toBe(200);
+        expect(await keysOf(each).rotateIfDue()).toBe(false);
+      }
+      // One algorithm is not another one, although the same key could do both.
+      const { header, parts } = takeApart(accessToken);
+      for (const alg of ['RS256', 'PS256', 'RS384', 'ES256', 'HS256'].filter(
+        (each) => each !== signingAlgorithm,
+      )) {
+        const renamed = Buffer.from(JSON.stringify({ ...header, alg })).toString('base64url');
+        expect((await two.ask(`${renamed}.${parts[1]}.${parts[2]}`)).status).toBe(401);
+      }
+      const jwk = (await publishedBy(two)).find(({ kid }) => kid === next.kid);
+      expect(Object.keys(jwk!).sort()).toEqual(['alg', 'e', 'kid', 'kty', 'n', 'use']);
+      expect(await house.states()).toEqual({ [first]: 'retired', [next.kid]: 'active' });
+    },
+  );
+
+  test('a process whose rotation is manual reads the keys and changes none', async () => {
+    const started = await house.start();
+    const first = (await started.key()).kid;
+    Object.assign(started.app.get(SessionsSettings), { signingKeyRotation: 'manual' });
+    await house.age(first, SCHEDULE.lifetimeSeconds);
+    const later = performance.now() + 3_600_000;
+    const monotonic = vi.spyOn(performance, 'now').mockImplementation(() => later);
+    const read = vi.spyOn(started.app.get(SigningKeyStore), 'usable');
+    await vi.waitFor(() => {
+      expect(read.mock.calls.length).toBeGreaterThan(3);
+    }, 10_000);
+    monotonic.mockRestore();
+    expect(await house.states()).toEqual({ [first]: 'active' });
+  });
+
+  test('nobody has to ask: a replica looks by itself', async () => {
+    const started = await house.start();
+    const first = (await started.key()).kid;
+    await house.age(first, SCHEDULE.lifetimeSeconds);
+    const later = performance.now() + 3_600_000;
+    const monotonic = vi.spyOn(performance, 'now').mockImplementation(() => later);
+    await vi.waitFor(async () => {
+      expect(Object.values(await house.states())).toEqual(['active', 'next']);
+    }, 5000);
+    monotonic.mockRestore();
+  });
+
+  test('its timer keeps no process alive, and ends with the application', async () => {
+    const timers = vi.spyOn(globalThis, 'setInterval');
+    const cleared = vi.spyOn(globalThis, 'clearInterval');
+    const started = await house.start();
+    const own = timers.mock.calls.findIndex(([, everyMs]) => everyMs === 500);
+    const timer = timers.mock.results[own]!.value as NodeJS.Timeout;
+    expect(timer.hasRef()).toBe(false);
+    await started.app.close();
+    expect(cleared.mock.calls.map(([each]) => each)).toContain(timer);
+    timers.mockRestore();
+    cleared.mockRestore();
+  });
+});
+
+describe('What the database lets the application do with its keys', () => {
+  const withEvent = async (sql: string, values: unknown[] = []): Promise<void> => {
+    const app = new pg.Client({ connectionString: house.database.appUrl });
+    await app.connect();
+    try {
+      await app.query('BEGIN');
+      await app.query("INSERT INTO audit.pending (id, entry) VALUES (gen_random_uuid(), '{}')");
+      await app.query(sql, values);
+      await app.query('COMMIT');
+    } finally {
+      await app.end();
+    }
+  };
+
+  test('JWT-22 a key never comes back, and is never accepted longer than was said', async () => {
+    const started = await house.start();
+    const first = (await started.key()).kid;
+    const second = await rotate(started, first);
+    for (const sql of [
+      `UPDATE sessions.signing_key SET state = 'next', activated_at = NULL, retired_at = NULL, accepted_until = NULL WHERE kid = '${first}'`,
+      `UPDATE sessions.signing_key SET accepted_until = accepted_until + interval '1 second' WHERE kid = '${first}'`,
+      `UPDATE sessions.signing_key SET accepted_until = 'infinity' WHERE kid = '${first}'`,
+      `UPDATE sessions.signing_key SET state = 'next', activated_at = NULL WHERE kid = '${second}'`,
+      // With no other in its place: the index is not what refuses it.
+      `WITH given_up AS (UPDATE sessions.signing_key SET state = 'retired', retired_at = now(), accepted_until = now() WHERE kid = '${second}')
+       UPDATE sessions.signing_key SET state = 'active', retired_at = NULL, accepted_until = NULL WHERE kid = '${first}'`,
+    ]) {
+      await expect(withEvent(sql)).rejects.toMatchObject({ code: 'ZT003' });
+      await expect(house.write(sql)).rejects.toMatchObject({ code: 'ZT003' });
+    }
+    expect(await house.states()).toEqual({ [first]: 'retired', [second]: 'active' });
+  });
+
+  test('neither a key nor its name nor its age can be changed, and none deleted', async () => {
+    await house.start();
+    for (const set of [
+      `kid = repeat('A', 43)`,
+      `algorithm = 'RS256'`,
+      `public_jwk = '{}'`,
+      `private_sealed = ''`,
+      'created_at = now()',
+    ]) {
+      await expect(withEvent(`UPDATE sessions.signing_key SET ${set}`)).rejects.toMatchObject({
+        code: '42501',
+      });
+    }
+    for (const sql of ['DELETE FROM sessions.signing_key', 'TRUNCATE sessions.signing_key']) {
+      await expect(withEvent(sql)).rejects.toMatchObject({ code: '42501' });
+    }
+  });
+
+  test('no private member is stored where everybody reads, and one key is to follow at most', async () => {
+    const started = await house.start();
+    const next = await house.addNext(started);
+    const copy = (jwk: string): Promise<void> =>
+      house.write(
+        `INSERT INTO sessions.signing_key (kid, algorithm, public_jwk, private_sealed, state)
+         SELECT repeat('B', 43), algorithm, ${jwk}, private_sealed, 'next' FROM sessions.signing_key WHERE kid = $1`,
+        [next],
+      );
+    await expect(copy('public_jwk')).rejects.toMatchObject({ constraint: 'one_next_signing_key' });
+    for (const member of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']) {
+      await expect(copy(`public_jwk || '{"${member}": "AA"}'`)).rejects.toMatchObject({
+        constraint: 'public_members_only',
+      });
+    }
+  });
+});
