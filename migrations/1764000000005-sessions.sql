@@ -1,4 +1,5 @@
--- Proof: the keys that sign access tokens, and the sessions behind them. No token is ever stored.
+-- Proof: the keys that sign access tokens, and the sessions behind them. No token is ever stored: of a refresh token
+-- only the hash of one half, and the other half is a MAC under a key that the database does not have.
 CREATE SCHEMA sessions;
 GRANT USAGE ON SCHEMA sessions TO zt_app;
 
@@ -21,7 +22,7 @@ CREATE UNIQUE INDEX one_active_signing_key ON sessions.signing_key (state) WHERE
 GRANT SELECT ON sessions.signing_key TO zt_app;
 GRANT INSERT (kid, algorithm, public_jwk, private_sealed, state, activated_at) ON sessions.signing_key TO zt_app;
 
--- One row a session. The subject belongs to whatever identity the application has.
+-- One row a session, also however often it is refreshed. The subject belongs to whatever identity the application has.
 CREATE TABLE sessions.session (
   id           uuid        PRIMARY KEY, -- UUIDv7 made by the kit: in the order of opening
   subject      uuid        NOT NULL,
@@ -30,16 +31,26 @@ CREATE TABLE sessions.session (
   acr          text        NOT NULL CHECK (acr IN ('aal1', 'aal2', 'aal3')),
   amr          text[]      NOT NULL CHECK (cardinality(amr) BETWEEN 1 AND 8),
   auth_time    timestamptz NOT NULL CHECK (auth_time = date_trunc('second', auth_time)),
-  created_at   timestamptz NOT NULL DEFAULT now(),
+  created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
   expires_at   timestamptz NOT NULL CHECK (expires_at > created_at),
+  -- Written at most once a minute, and by every refresh: what idleness is counted from.
+  last_seen_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  -- Which refresh token of the family is the current one, since when, and the SHA-256 of what all of them share.
+  generation   integer     NOT NULL DEFAULT 0 CHECK (generation >= 0),
+  rotated_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+  refresh_hash bytea       NOT NULL CHECK (octet_length(refresh_hash) = 32),
+  -- Where it was opened from, for its owner's eyes: sealed, and absent where the application keeps no such data.
+  client_sealed bytea,
   ended_at     timestamptz,
   ended_reason text        CHECK (ended_reason IN ('logout', 'ended-by-subject', 'ended-by-administrator',
-                                                   'password-changed', 'account-disabled', 'account-deleted')),
+                                                   'password-changed', 'factor-removed', 'stepped-up', 'refresh-reuse',
+                                                   'too-many-sessions', 'account-disabled', 'account-deleted')),
   CHECK ((ended_at IS NULL) = (ended_reason IS NULL))
 );
 CREATE INDEX session_by_subject ON sessions.session (subject) WHERE ended_at IS NULL;
 
 -- By column: nobody changes whose session it is, how it was proved, or how long it lives; it can only be ended.
 GRANT SELECT ON sessions.session TO zt_app;
-GRANT INSERT (id, subject, client_id, delivery, acr, amr, auth_time, expires_at) ON sessions.session TO zt_app;
-GRANT UPDATE (ended_at, ended_reason) ON sessions.session TO zt_app;
+GRANT INSERT (id, subject, client_id, delivery, acr, amr, auth_time, expires_at, refresh_hash, client_sealed)
+  ON sessions.session TO zt_app;
+GRANT UPDATE (ended_at, ended_reason, generation, rotated_at, last_seen_at) ON sessions.session TO zt_app;

@@ -13,7 +13,9 @@ CREATE CONSTRAINT TRIGGER must_audit AFTER INSERT OR UPDATE OR DELETE ON access.
 
 CREATE CONSTRAINT TRIGGER must_audit AFTER INSERT OR UPDATE OR DELETE ON sessions.signing_key
   DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION audit.require_event();
-CREATE CONSTRAINT TRIGGER must_audit AFTER INSERT OR UPDATE OR DELETE ON sessions.session
+CREATE CONSTRAINT TRIGGER must_audit
+  AFTER INSERT OR UPDATE OF id, subject, client_id, delivery, acr, amr, auth_time, created_at, expires_at, refresh_hash,
+    ended_at, ended_reason OR DELETE ON sessions.session
   DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION audit.require_event();
 
 CREATE CONSTRAINT TRIGGER must_audit

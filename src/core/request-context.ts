@@ -16,6 +16,8 @@ export interface RequestContextInit {
   readonly method?: string;
   /** Path without query: a query may hold personal data. */
   readonly path?: string;
+  /** What the client calls itself: nobody's proof, and personal data. */
+  readonly userAgent?: string | undefined;
 }
 
 const ambient = new AsyncLocalStorage<RequestContext>();
@@ -29,6 +31,7 @@ export class RequestContext {
   readonly sourceAddress: string | undefined;
   readonly method: string | undefined;
   readonly path: string | undefined;
+  readonly userAgent: string | undefined;
   /** `Class.method` of the handler, written by the pipeline. */
   handler: string | undefined;
   #principal: Principal | undefined;
@@ -40,6 +43,7 @@ export class RequestContext {
     this.sourceAddress = init.sourceAddress;
     this.method = init.method;
     this.path = init.path;
+    this.userAgent = init.userAgent;
   }
 
   /** Who is asking; undefined until the pipeline has authenticated the request, and on public routes. */

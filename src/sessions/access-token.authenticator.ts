@@ -1,40 +1,117 @@
 import { Injectable, type ExecutionContext } from '@nestjs/common';
+import { performance } from 'node:perf_hooks';
 import { Authenticator } from '../core/authenticator.js';
+import { Clock } from '../core/clock.js';
 import type { Principal } from '../core/principal.js';
+import { isStrictlyFresh } from '../core/strict-freshness.js';
+import { FreshnessFeed } from '../freshness/freshness.feed.js';
 import type { AccessTokenClaims } from './access-token.claims.js';
 import { AccessTokenVerifier } from './access-token.verifier.js';
-import { bearerTokenOf } from './bearer-token.js';
-import { SessionStore, type StoredSession } from './session.store.js';
+import { presentedTokenOf, type PresentedToken } from './presented-token.js';
+import { RememberedTokens, type RememberedToken } from './remembered-tokens.js';
+import { SEEN_EVERY_MS, SessionActivity } from './session-activity.js';
+import type { StoredSession } from './session.js';
+import { SessionStore } from './session.store.js';
 import { invalidToken } from './sessions.errors.js';
+import { SessionsSettings } from './sessions.settings.js';
 
 /**
- * Proves who is asking: a valid access token of a session that is alive now. The session is read for every request, so
- * a logout is felt by the next one (ASVS 7.4.1). When it cannot be read, the pipeline refuses with 503.
+ * Proves who is asking: a valid access token of a session that is alive now. The first time, signature and session are
+ * checked; from then on a token that is remembered costs a hash and a few look-ups, as long as the freshness feed says
+ * that nothing was revoked. When that cannot be known, the pipeline refuses with 503: it never guesses.
  */
 @Injectable()
 export class AccessTokenAuthenticator extends Authenticator {
+  readonly #remembered: RememberedTokens;
+
   constructor(
     private readonly verifier: AccessTokenVerifier,
     private readonly sessions: SessionStore,
+    private readonly activity: SessionActivity,
+    private readonly feed: FreshnessFeed,
+    private readonly settings: SessionsSettings,
+    private readonly clock: Clock,
   ) {
     super();
+    this.#remembered = new RememberedTokens(settings.rememberedTokens);
+    feed.onReset(() => {
+      this.#remembered.clear();
+    });
+    // Whoever rotates keys in an emergency wants no token of the old one to be remembered.
+    feed.on('keys', () => {
+      this.#remembered.clear();
+    });
   }
 
-  authenticate(execution: ExecutionContext): undefined | Promise<Principal> {
-    const token = bearerTokenOf(execution);
-    return token === undefined ? undefined : this.#prove(token);
+  authenticate(execution: ExecutionContext): Principal | undefined | Promise<Principal> {
+    const presented = presentedTokenOf(execution, this.settings.cookies);
+    if (!presented) return undefined;
+    const strict = this.settings.freshness === 'database' || isStrictlyFresh(execution.getHandler());
+    return this.prove(presented, strict);
   }
 
-  async #prove(token: string): Promise<Principal> {
-    const claims = await this.verifier.verify(token);
+  /** Proves one token. `strict` asks the database, whatever is remembered. */
+  prove(presented: PresentedToken, strict: boolean): Principal | Promise<Principal> {
+    const key = RememberedTokens.keyOf(presented.token);
+    const known = strict ? undefined : this.#remembered.get(key);
+    if (!known) return this.#proveAnew(presented, key);
+    if (!this.feed.isFresh()) return this.#confirmed(known, key, presented);
+    return this.#admit(known, key, presented);
+  }
+
+  async #confirmed(known: RememberedToken, key: string, presented: PresentedToken): Promise<Principal> {
+    await this.feed.confirm();
+    return this.#admit(known, key, presented);
+  }
+
+  #admit(known: RememberedToken, key: string, { delivery }: PresentedToken): Principal {
+    const nowMs = performance.now();
+    if (this.feed.revoked(known)) {
+      this.#remembered.forget(key);
+      throw invalidToken('the token was revoked');
+    }
+    if (nowMs >= known.endsAtMs || this.clock.nowSeconds() >= known.endsAtSeconds) {
+      this.#remembered.forget(key);
+      throw invalidToken('the token has expired');
+    }
+    if (known.delivery !== delivery) throw invalidToken('the token was handed over in another way');
+    if (nowMs - known.seenAtMs >= SEEN_EVERY_MS) {
+      known.seenAtMs = nowMs;
+      this.activity.seen(known.sessionId);
+    }
+    return known.principal;
+  }
+
+  async #proveAnew(presented: PresentedToken, key: string): Promise<Principal> {
+    const claims = await this.verifier.verify(presented.token);
+    const askedAtMs = performance.now();
     const session = await this.sessions.byId(claims.sid);
     if (!session) throw invalidToken('the session is unknown');
     if (session.ended) throw invalidToken('the session has ended');
-    if (session.expired) throw invalidToken('the session has expired');
+    if (session.secondsLeft <= 0) throw invalidToken('the session has expired');
     // A token must not say more, or less, of its session than the session itself does.
     if (!agrees(claims, session)) throw invalidToken('the token contradicts its session');
-    const { id: sessionId, subject, clientId, acr, amr, authTime } = session;
-    return { kind: 'account', subject, sessionId, clientId, acr, amr, authTime };
+    if (session.delivery !== presented.delivery)
+      throw invalidToken('the token was handed over in another way');
+    const known = this.#remember(claims, session, askedAtMs);
+    // The session lives; its subject or client may have been revoked since the token was minted.
+    if (!this.feed.isFresh()) await this.feed.confirm();
+    if (this.feed.revoked(known)) throw invalidToken('the token was revoked');
+    this.#remembered.add(key, known);
+    return known.principal;
+  }
+
+  #remember(claims: AccessTokenClaims, session: StoredSession, askedAtMs: number): RememberedToken {
+    const { id: sessionId, subject, clientId, delivery, acr, amr, authTime } = session;
+    const endsAtSeconds = claims.exp + this.settings.clockToleranceSeconds;
+    const secondsLeft = Math.min(session.secondsLeft, endsAtSeconds - this.clock.nowSeconds());
+    return {
+      ...{ sessionId, subject, clientId, delivery, feedSeq: claims.seq },
+      principal: Object.freeze({ kind: 'account', subject, sessionId, clientId, acr, amr, authTime }),
+      endsAtSeconds,
+      endsAtMs: askedAtMs + secondsLeft * 1000,
+      seenAtMs: askedAtMs,
+    };
   }
 }
 
@@ -44,6 +121,8 @@ function agrees(claims: AccessTokenClaims, session: StoredSession): boolean {
     claims.client_id === session.clientId &&
     claims.acr === session.acr &&
     claims.auth_time === session.authTime &&
-    claims.amr.join(' ') === session.amr.join(' ')
+    claims.amr.join(' ') === session.amr.join(' ') &&
+    // Minted in the future of this very database: it was restored since, and its revocations are gone with it.
+    claims.seq <= session.feedSeq
   );
 }

@@ -1,11 +1,8 @@
+import { isAssuranceLevel, type AssuranceLevel } from '../core/assurance.js';
 import { invalidToken } from './sessions.errors.js';
 
 /** Access tokens live at most 15 minutes; enforced when one is made and when one is verified. */
 export const MAX_ACCESS_TOKEN_SECONDS = 900;
-
-/** NIST SP 800-63B: how sure we are. */
-export const ASSURANCE_LEVELS = ['aal1', 'aal2', 'aal3'] as const;
-export type AssuranceLevel = (typeof ASSURANCE_LEVELS)[number];
 
 /** What an access token says (RFC 9068 2.2). No personal data and no permissions: these are looked up. */
 export interface AccessTokenClaims {
@@ -20,6 +17,8 @@ export interface AccessTokenClaims {
   readonly auth_time: number;
   readonly acr: AssuranceLevel;
   readonly amr: readonly string[];
+  /** The number of the freshness feed when it was minted: what was revoked later kills it. A claim of our own. */
+  readonly seq: number;
 }
 
 export interface ExpectedClaims {
@@ -37,10 +36,6 @@ const CLIENT_ID = /^[\x21-\x7e]{1,128}$/;
 /** In lower case, as PostgreSQL prints it: one id has one spelling. */
 export function isUuid(value: unknown): value is string {
   return typeof value === 'string' && UUID.test(value);
-}
-
-export function isAssuranceLevel(value: unknown): value is AssuranceLevel {
-  return (ASSURANCE_LEVELS as readonly unknown[]).includes(value);
 }
 
 export function isMethodList(value: unknown): value is readonly string[] {
@@ -87,7 +82,9 @@ export function readClaims(payload: unknown, expected: ExpectedClaims): AccessTo
     !isClientId(claims.client_id) ||
     !isInstant(claims.auth_time) ||
     !isAssuranceLevel(claims.acr) ||
-    !isMethodList(claims.amr)
+    !isMethodList(claims.amr) ||
+    !Number.isSafeInteger(claims.seq) ||
+    (claims.seq as number) < 0
   ) {
     throw invalidToken('the claims are malformed');
   }

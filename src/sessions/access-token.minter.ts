@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { Clock } from '../core/clock.js';
 import type { AccessTokenClaims } from './access-token.claims.js';
 import { ACCESS_TOKEN_TYPE } from './access-token.verifier.js';
-import type { Session } from './session.store.js';
+import type { Session } from './session.js';
 import { SessionsSettings } from './sessions.settings.js';
 import type { SigningKey } from './signing-key.js';
 
@@ -17,7 +17,7 @@ export class AccessTokenMinter {
     private readonly clock: Clock,
   ) {}
 
-  mint(session: Session, key: SigningKey): string {
+  mint(session: Session, feedSeq: number, key: SigningKey): string {
     const iat = this.clock.nowSeconds();
     const claims: AccessTokenClaims = {
       iss: this.settings.issuer,
@@ -31,6 +31,7 @@ export class AccessTokenMinter {
       auth_time: session.authTime,
       acr: session.acr,
       amr: session.amr,
+      seq: feedSeq,
     };
     const header = { alg: key.algorithm, typ: ACCESS_TOKEN_TYPE, kid: key.kid };
     return this.jwt.sign(claims, { algorithm: key.algorithm, privateKey: key.privateKey, header });

@@ -1,36 +1,28 @@
 import { Injectable } from '@nestjs/common';
 import { UnitOfWork } from '../database/unit-of-work.js';
-import type { AssuranceLevel } from './access-token.claims.js';
+import type { Session, SessionEnding, StoredSession } from './session.js';
 
-/** How a session is handed to its client. */
-export const SESSION_DELIVERIES = ['token'] as const;
-export type SessionDelivery = (typeof SESSION_DELIVERIES)[number];
+export const SESSION_COLUMNS = `id, subject, client_id AS "clientId", delivery, acr, amr,
+  extract(epoch FROM auth_time)::float8 AS "authTime", ended_at IS NOT NULL AS ended,
+  extract(epoch FROM expires_at - clock_timestamp())::float8 AS "secondsLeft",
+  (SELECT seq FROM freshness.feed_head)::float8 AS "feedSeq"`;
 
-/** Why a session ended. A closed list: the database knows no other. */
-export const SESSION_ENDINGS = [
-  'logout',
-  'ended-by-subject',
-  'ended-by-administrator',
-  'password-changed',
-  'account-disabled',
-  'account-deleted',
-] as const;
-export type SessionEnding = (typeof SESSION_ENDINGS)[number];
-
-export interface Session {
-  readonly id: string;
-  readonly subject: string;
-  readonly clientId: string;
-  readonly acr: AssuranceLevel;
-  readonly amr: readonly string[];
-  /** Seconds since the epoch of the last active authentication. */
-  readonly authTime: number;
+export interface NewRow extends Session {
+  /** Seconds until its absolute end; left out: at the absolute end of the session `successorOf`. */
+  readonly lifetimeSeconds?: number;
+  readonly successorOf?: string;
+  readonly refreshHash: Buffer;
+  readonly clientSealed: Buffer | null;
 }
 
-/** A session as the database sees it now, by its own clock. */
-export interface StoredSession extends Session {
-  readonly ended: boolean;
-  readonly expired: boolean;
+/** What its owner may see of a session. */
+export interface ListedSession {
+  readonly id: string;
+  readonly acr: string;
+  readonly amr: readonly string[];
+  readonly createdAt: Date;
+  readonly lastSeenAt: Date;
+  readonly clientSealed: Buffer | null;
 }
 
 /** `sessions.session`: one row a session, never removed by the application. */
@@ -38,33 +30,53 @@ export interface StoredSession extends Session {
 export class SessionStore {
   constructor(private readonly unitOfWork: UnitOfWork) {}
 
-  async add(session: Session, delivery: SessionDelivery, lifetimeSeconds: number): Promise<void> {
-    const { id, subject, clientId, acr, amr, authTime } = session;
-    await this.unitOfWork.query(
-      `INSERT INTO sessions.session (id, subject, client_id, delivery, acr, amr, auth_time, expires_at)
-       VALUES ($1, $2, $3, $4, $5, $6, to_timestamp($7), now() + make_interval(secs => $8))`,
-      [id, subject, clientId, delivery, acr, amr, authTime, lifetimeSeconds],
+  /** @returns the number of the freshness feed that its first token carries. */
+  async add(row: NewRow): Promise<number> {
+    const { id, subject, clientId, delivery, acr, amr, authTime, refreshHash, clientSealed } = row;
+    const [added] = await this.unitOfWork.query<{ feedSeq: number }>(
+      `INSERT INTO sessions.session
+         (id, subject, client_id, delivery, acr, amr, auth_time, refresh_hash, client_sealed, expires_at)
+       VALUES ($1, $2, $3, $4, $5, $6, to_timestamp($7), $8, $9, COALESCE(
+         (SELECT expires_at FROM sessions.session WHERE id = $10),
+         clock_timestamp() + make_interval(secs => $11)))
+       RETURNING (SELECT seq FROM freshness.feed_head)::float8 AS "feedSeq"`,
+      [
+        ...[id, subject, clientId, delivery, acr, amr, authTime, refreshHash, clientSealed],
+        row.successorOf ?? null,
+        row.lifetimeSeconds ?? null,
+      ],
     );
+    return added?.feedSeq ?? Number.NaN;
   }
 
   async byId(id: string): Promise<StoredSession | undefined> {
-    const rows = await this.unitOfWork.query<StoredSession>(
-      `SELECT id, subject, client_id AS "clientId", acr, amr, extract(epoch FROM auth_time)::float8 AS "authTime",
-              ended_at IS NOT NULL AS ended, expires_at <= now() AS expired
-         FROM sessions.session WHERE id = $1`,
+    const [row] = await this.unitOfWork.query<StoredSession>(
+      `SELECT ${SESSION_COLUMNS} FROM sessions.session WHERE id = $1`,
       [id],
     );
-    return rows[0];
+    return row;
   }
 
-  /** Ends a session once: of two who do it at the same moment, one is told so. @returns whether it was this call. */
-  async end(id: string, reason: SessionEnding): Promise<boolean> {
-    const ended = await this.unitOfWork.query(
-      `UPDATE sessions.session SET ended_at = now(), ended_reason = $2
-        WHERE id = $1 AND ended_at IS NULL RETURNING id`,
-      [id, reason],
+  /** What the list of its owner shows: sessions that are alive, the latest first. */
+  async listOf(subject: string, idleSeconds: number): Promise<readonly ListedSession[]> {
+    return this.unitOfWork.query<ListedSession>(
+      `SELECT id, acr, amr, created_at AS "createdAt", last_seen_at AS "lastSeenAt", client_sealed AS "clientSealed"
+         FROM sessions.session
+        WHERE subject = $1 AND ended_at IS NULL AND expires_at > clock_timestamp()
+          AND last_seen_at > clock_timestamp() - make_interval(secs => $2)
+        ORDER BY last_seen_at DESC, id LIMIT 1000`,
+      [subject, idleSeconds],
     );
-    return ended.length === 1;
+  }
+
+  /** Ends a session once: of two who do it at the same moment, one is told whose it was. */
+  async end(id: string, reason: SessionEnding, ofSubject?: string): Promise<string | undefined> {
+    const [ended] = await this.unitOfWork.query<{ subject: string }>(
+      `UPDATE sessions.session SET ended_at = clock_timestamp(), ended_reason = $2
+        WHERE id = $1 AND ended_at IS NULL AND subject = COALESCE($3, subject) RETURNING subject`,
+      [id, reason, ofSubject ?? null],
+    );
+    return ended?.subject;
   }
 
   /**
@@ -73,13 +85,46 @@ export class SessionStore {
    */
   async endAllOf(subject: string, reason: SessionEnding, exceptId: string | undefined): Promise<string[]> {
     const ended = await this.unitOfWork.query<{ id: string }>(
-      `UPDATE sessions.session SET ended_at = now(), ended_reason = $2
+      `UPDATE sessions.session SET ended_at = clock_timestamp(), ended_reason = $2
         WHERE id IN (SELECT id FROM sessions.session
-                      WHERE subject = $1 AND ended_at IS NULL AND expires_at > now() AND id IS DISTINCT FROM $3
+                      WHERE subject = $1 AND ended_at IS NULL AND expires_at > clock_timestamp()
+                        AND id IS DISTINCT FROM $3
                       ORDER BY id FOR UPDATE)
         RETURNING id`,
       [subject, reason, exceptId ?? null],
     );
     return ended.map(({ id }) => id);
+  }
+
+  /**
+   * Ends the sessions of a subject that were seen longest ago, so that no more than `most` are alive. All who open one
+   * for the same subject at the same moment do so one after the other (ASVS 7.1.2).
+   */
+  async cap(subject: string, most: number, idleSeconds: number): Promise<string[]> {
+    await this.unitOfWork.query(`SELECT pg_advisory_xact_lock(hashtextextended('sessions:' || $1, 0))`, [
+      subject,
+    ]);
+    const ended = await this.unitOfWork.query<{ id: string }>(
+      `UPDATE sessions.session SET ended_at = clock_timestamp(), ended_reason = 'too-many-sessions'
+        WHERE ended_at IS NULL AND id IN (
+          SELECT id FROM sessions.session
+           WHERE subject = $1 AND ended_at IS NULL AND expires_at > clock_timestamp()
+             AND last_seen_at > clock_timestamp() - make_interval(secs => $3)
+           ORDER BY last_seen_at DESC, id DESC OFFSET $2)
+        RETURNING id`,
+      [subject, most, idleSeconds],
+    );
+    return ended.map(({ id }) => id);
+  }
+
+  /** When sessions were used, by how long ago: never earlier than what is known. */
+  async seen(ids: readonly string[], secondsAgo: readonly number[]): Promise<void> {
+    await this.unitOfWork.query(
+      `UPDATE sessions.session s SET last_seen_at = v.at
+         FROM (SELECT id, clock_timestamp() - make_interval(secs => ago) AS at
+                 FROM unnest($1::uuid[], $2::float8[]) AS u (id, ago)) v
+        WHERE s.id = v.id AND s.ended_at IS NULL AND s.last_seen_at < v.at`,
+      [ids, secondsAgo],
+    );
   }
 }

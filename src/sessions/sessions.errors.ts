@@ -1,9 +1,10 @@
 import { ZeroTrustError } from '../core/zero-trust-error.js';
 
-/** Why a presented access token was refused: for log and audit alone (ASVS 16.5.1). A closed list of phrases. */
+/** Why a presented token was refused: for log and audit alone (ASVS 16.5.1). A closed list of phrases. */
 export type TokenFault =
   | 'the Authorization header is malformed'
   | 'several Authorization headers were sent'
+  | 'several cookies of one name were sent'
   | 'a token was sent in the query'
   | 'the token is too long'
   | 'the token is not in compact form'
@@ -20,7 +21,14 @@ export type TokenFault =
   | 'the session is unknown'
   | 'the session has ended'
   | 'the session has expired'
-  | 'the token contradicts its session';
+  | 'the session was idle for too long'
+  | 'the token was revoked'
+  | 'the token was handed over in another way'
+  | 'the token contradicts its session'
+  | 'no refresh token was presented'
+  | 'the refresh token is not one of ours'
+  | 'the refresh token was used before'
+  | 'the refresh token is newer than its session';
 
 const CHALLENGE = { 'WWW-Authenticate': 'Bearer error="invalid_token"' };
 

@@ -22,11 +22,40 @@ export interface SessionsOptions {
    * AAL1). The default is the limit of AAL3, the shortest of NIST SP 800-63B (ASVS 7.3.2). @default 43200
    */
   readonly absoluteLifetimeSeconds?: number;
+  /**
+   * Life of a session that is not used, from `accessTokenTtlSeconds` to 2,592,000. Counted from its last refresh or,
+   * to the minute, its last request (ASVS 7.3.1). @default 1800
+   */
+  readonly idleLifetimeSeconds?: number;
+  /**
+   * For how long a retry of the directly preceding refresh token gets the same successor again, 0 to 60: for answers
+   * that were lost and requests that crossed. Later it is reuse, and the session ends. @default 10
+   */
+  readonly refreshRetrySeconds?: number;
+  /** Living sessions of one subject, 1 to 1000; the one that was seen longest ago ends (ASVS 7.1.2). @default 20 */
+  readonly maxSessionsPerSubject?: number;
+  /**
+   * Whether sessions may be handed over as cookies. On, the application must refuse what other sites make a browser
+   * send (`secureApplication` of HttpModule does), or it refuses to start. Off, no cookie is read. @default true
+   */
+  readonly cookies?: boolean;
+  /**
+   * What is kept, sealed, of where a session was opened from, so that its owner can recognise it: nothing, the
+   * `User-Agent`, or the address too. @default 'device'
+   */
+  readonly clientDetails?: 'none' | 'device' | 'device-and-address';
+  /**
+   * What says on each request that a session is alive: `feed` trusts what this replica heard of revocations less than
+   * a second ago, `database` asks each time (`@StrictFreshness()` does so for one handler). @default 'feed'
+   */
+  readonly freshness?: 'feed' | 'database';
+  /** How many verified tokens are remembered, 0 to 1,000,000; about 1 kB each. @default 10000 */
+  readonly rememberedTokens?: number;
 }
 
 /** What must be known before any option is: with `forRootAsync` it stands beside `useFactory`. */
 export interface SessionsExtras {
-  /** Path under which `POST …/logout` is mounted. @default 'auth' */
+  /** Path under which `…/refresh`, `…/logout` and `…/sessions` are mounted. @default 'auth' */
   readonly authPrefix?: string;
 }
 

@@ -10,9 +10,23 @@ const NUMBERS = {
   accessTokenTtlSeconds: [60, MAX_ACCESS_TOKEN_SECONDS, MAX_ACCESS_TOKEN_SECONDS],
   clockToleranceSeconds: [0, 60, 5],
   absoluteLifetimeSeconds: [60, THIRTY_DAYS, 43_200],
+  idleLifetimeSeconds: [60, THIRTY_DAYS, 1_800],
+  refreshRetrySeconds: [0, 60, 10],
+  maxSessionsPerSubject: [1, 1_000, 20],
+  rememberedTokens: [0, 1_000_000, 10_000],
 } as const;
 
-const KNOWN: readonly string[] = ['issuer', 'audience', ...Object.keys(NUMBERS)];
+/** The first is the default. */
+const WORDS = {
+  clientDetails: ['device', 'none', 'device-and-address'],
+  freshness: ['feed', 'database'],
+} as const;
+
+const KNOWN: readonly string[] = [
+  ...['issuer', 'audience', 'cookies'],
+  ...Object.keys(NUMBERS),
+  ...Object.keys(WORDS),
+];
 
 /** The options of SessionsModule, checked and complete. */
 @Injectable()
@@ -22,6 +36,13 @@ export class SessionsSettings {
   readonly accessTokenTtlSeconds: number;
   readonly clockToleranceSeconds: number;
   readonly absoluteLifetimeSeconds: number;
+  readonly idleLifetimeSeconds: number;
+  readonly refreshRetrySeconds: number;
+  readonly maxSessionsPerSubject: number;
+  readonly rememberedTokens: number;
+  readonly cookies: boolean;
+  readonly clientDetails: (typeof WORDS.clientDetails)[number];
+  readonly freshness: (typeof WORDS.freshness)[number];
 
   /** @throws BootError that names each wrong option and what to write. */
   constructor(@Inject(SESSIONS_OPTIONS) options: SessionsOptions) {
@@ -38,17 +59,34 @@ export class SessionsSettings {
       }
       return value;
     };
+    const word = <Name extends keyof typeof WORDS>(name: Name): (typeof WORDS)[Name][number] => {
+      const known: readonly string[] = WORDS[name];
+      const value = options[name] ?? WORDS[name][0];
+      if (!known.includes(value)) faults.push(`${name}: must be one of ${known.join(', ')}.`);
+      return value;
+    };
     this.issuer = options.issuer;
     this.audience = options.audience;
     this.accessTokenTtlSeconds = number('accessTokenTtlSeconds');
     this.clockToleranceSeconds = number('clockToleranceSeconds');
     this.absoluteLifetimeSeconds = number('absoluteLifetimeSeconds');
+    this.idleLifetimeSeconds = number('idleLifetimeSeconds');
+    this.refreshRetrySeconds = number('refreshRetrySeconds');
+    this.maxSessionsPerSubject = number('maxSessionsPerSubject');
+    this.rememberedTokens = number('rememberedTokens');
+    this.clientDetails = word('clientDetails');
+    this.freshness = word('freshness');
+    this.cookies = options.cookies ?? true;
+    if (typeof this.cookies !== 'boolean') faults.push('cookies: must be true or false.');
     const issuerFault = faultOfIssuer(options.issuer);
     if (issuerFault) faults.push(`issuer: ${issuerFault}`);
     const audienceFault = faultOfAudience(options.audience);
     if (audienceFault) faults.push(`audience: ${audienceFault}`);
     if (this.absoluteLifetimeSeconds < this.accessTokenTtlSeconds) {
       faults.push('absoluteLifetimeSeconds: is shorter than accessTokenTtlSeconds; raise it.');
+    }
+    if (this.idleLifetimeSeconds < this.accessTokenTtlSeconds) {
+      faults.push('idleLifetimeSeconds: is shorter than accessTokenTtlSeconds; raise it.');
     }
     if (faults.length > 0) throw new BootError('SessionsModule', faults);
   }

@@ -14,7 +14,7 @@ const good = {
     sid: ID,
     client_id: 'c',
   },
-  ...{ auth_time: NOW - 5, acr: 'aal1', amr: ['pwd'] },
+  ...{ auth_time: NOW - 5, acr: 'aal1', amr: ['pwd'], seq: 0 },
 };
 const expected = { issuer: 'https://a.test', audience: 'urn:a', nowSeconds: NOW, clockToleranceSeconds: 5 };
 

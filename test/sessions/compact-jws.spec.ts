@@ -125,7 +125,7 @@ describe('One token, one spelling', () => {
     const id = '018f4d7e-0000-7000-8000-000000000001';
     const claims = {
       ...{ iss: ISSUER, sub: id, aud: ISSUER, exp: now + 900, iat: now, jti: id, sid: id, client_id: 'c' },
-      ...{ auth_time: now, acr: 'aal1', amr: ['pwd'] },
+      ...{ auth_time: now, acr: 'aal1', amr: ['pwd'], seq: 0 },
     };
     token = forge({ alg: 'ES256', typ: 'at+jwt', kid: key.kid }, claims, key.privateKey);
     const keys = { find: (kid: string) => (kid === key.kid ? key : undefined) };

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { FreshnessFeed } from '../../src/freshness/freshness.feed.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { startFaultProxy, type FaultProxy } from '../support/fault-proxy.js';
 import { startSessions, takeApart, type Started } from './sessions-application.js';
@@ -21,11 +22,14 @@ afterAll(async () => {
   await database.drop();
 });
 
-test('a session that cannot be read is never guessed: 503 until the database is back, then all is as before', async () => {
+test('FLT-06 what was confirmed less than a second ago is trusted; later a session is never guessed: 503 until the database is back', async () => {
   expect((await started.ask(token)).status).toBe(200);
-  const reached = started.reached();
 
   proxy.cut();
+  expect((await started.ask(token)).status).toBe(200);
+  const feed = started.app.get(FreshnessFeed);
+  await vi.waitUntil(() => !feed.isFresh(), { timeout: 5_000, interval: 5 });
+  const reached = started.reached();
   const answers = await Promise.all(Array.from({ length: 5 }, () => started.ask(token)));
   expect(answers.map(({ status, text }) => [status, text])).toEqual(
     Array.from({ length: 5 }, () => [503, '{"code":"temporarily-unavailable"}']),
@@ -33,7 +37,15 @@ test('a session that cannot be read is never guessed: 503 until the database is 
   expect(started.reached()).toBe(reached);
 
   proxy.pass();
-  expect((await started.ask(token)).status).toBe(200);
+  await vi.waitUntil(async () => (await started.ask(token)).status === 200, { timeout: 5_000, interval: 20 });
+});
+
+test('a token that was not seen before is not let in by an outage, however fresh everything else is', async () => {
+  const { accessToken } = await started.open();
+  proxy.cut();
+  expect((await started.ask(accessToken)).status).toBe(503);
+  proxy.pass();
+  expect((await started.ask(accessToken)).status).toBe(200);
 });
 
 test('a forged token is not let in by an outage, and a session is not opened in one', async () => {

@@ -120,7 +120,8 @@ export async function startSessions(options: StartOptions): Promise<Started> {
       EncryptionModule.forRoot({ masterKey: masterKey ?? MASTER_KEY }),
       // The database takes no change that is not recorded in the same transaction.
       AuditModule.forRoot({ readerUrl: database.auditUrl }),
-      SessionsModule.forRoot({ issuer: ISSUER, audience: ISSUER, ...sessions }),
+      // There is no edge here that would refuse what other sites make a browser send.
+      SessionsModule.forRoot({ issuer: ISSUER, audience: ISSUER, cookies: false, ...sessions }),
       ProbeModule,
     ],
   })

@@ -31,6 +31,13 @@ describe('The options of SessionsModule', () => {
       accessTokenTtlSeconds: 900,
       clockToleranceSeconds: 5,
       absoluteLifetimeSeconds: 43_200,
+      idleLifetimeSeconds: 1_800,
+      refreshRetrySeconds: 10,
+      maxSessionsPerSubject: 20,
+      rememberedTokens: 10_000,
+      cookies: true,
+      clientDetails: 'device',
+      freshness: 'feed',
     });
   });
 

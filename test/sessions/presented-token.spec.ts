@@ -1,7 +1,7 @@
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bearerTokenOf } from '../../src/sessions/bearer-token.js';
+import { presentedTokenOf } from '../../src/sessions/presented-token.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { answerOf, startSessions, type Started } from './sessions-application.js';
 
@@ -116,7 +116,7 @@ describe('Where other transports carry the token', () => {
   function on(type: string, ...args: unknown[]): string | undefined {
     const execution = new ExecutionContextHost(args);
     execution.setType(type);
-    return bearerTokenOf(execution);
+    return presentedTokenOf(execution, true)?.token;
   }
 
   test('a websocket message is proved by the upgrade request, never by its own data', () => {

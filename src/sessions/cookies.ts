@@ -1,0 +1,41 @@
+import { invalidToken } from './sessions.errors.js';
+
+/**
+ * `__Host-`: the browser takes such a cookie only over HTTPS (or on loopback), for this host alone and for all of its
+ * paths, so that no sibling domain and no plain-text answer can plant one (ASVS 3.3.1, 3.3.3).
+ */
+export const ACCESS_COOKIE = '__Host-access';
+export const REFRESH_COOKIE = '__Host-refresh';
+
+const SAME_SITE = { [ACCESS_COOKIE]: 'Lax', [REFRESH_COOKIE]: 'Strict' } as const;
+export type SessionCookie = keyof typeof SAME_SITE;
+
+/** Neither quotes, blanks nor controls: what our own cookies hold (RFC 6265 4.1.1). */
+const VALUE = /^[\w.~+/=-]*$/;
+
+/**
+ * The value of one of our cookies; undefined when it was not sent, or is empty.
+ *
+ * @throws ZeroTrustError `invalid-credentials` when it was sent twice, with whatever values: nobody could say which
+ * one is meant.
+ */
+export function readCookie(header: string | undefined, name: SessionCookie): string | undefined {
+  // Nearly every request: no need to take the header apart.
+  if (header === undefined || !header.includes(name)) return undefined;
+  const values = header
+    .split(';')
+    .map((pair) => pair.trim())
+    .filter((pair) => pair.startsWith(`${name}=`))
+    .map((pair) => pair.slice(name.length + 1));
+  if (values.length > 1) throw invalidToken('several cookies of one name were sent');
+  const [value] = values;
+  if (value === undefined || value === '') return undefined;
+  if (!VALUE.test(value)) throw invalidToken('the token is not in compact form');
+  return value;
+}
+
+/** `Set-Cookie` that hands a token over; with an empty value it takes the cookie away, with the same attributes. */
+export function writeCookie(name: SessionCookie, value: string, maxAgeSeconds: number): string {
+  const attributes = `Path=/; Max-Age=${maxAgeSeconds}; HttpOnly; Secure; SameSite=${SAME_SITE[name]}`;
+  return `${name}=${value}; ${attributes}`;
+}

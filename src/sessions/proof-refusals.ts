@@ -1,0 +1,40 @@
+import { Injectable } from '@nestjs/common';
+import { SecurityEvents } from '../core/security-events.js';
+import { ZeroTrustError } from '../core/zero-trust-error.js';
+import { invalidToken, type TokenFault } from './sessions.errors.js';
+
+/**
+ * Records refused proofs where a handler itself looks at them (refresh, logout): elsewhere the pipeline does. Whatever
+ * listens counts repeated ones instead of keeping each.
+ */
+@Injectable()
+export class ProofRefusals {
+  constructor(private readonly events: SecurityEvents) {}
+
+  /** @throws ZeroTrustError `invalid-credentials`, always. */
+  async refuse(fault: TokenFault): Promise<never> {
+    const error = invalidToken(fault);
+    await this.#record(error);
+    throw error;
+  }
+
+  /** Lets through what `work` gives; what it refuses with 401 is recorded first. */
+  async recording<T>(work: () => T | Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof ZeroTrustError && error.status === 401) await this.#record(error);
+      throw error;
+    }
+  }
+
+  #record({ code, detail }: ZeroTrustError): Promise<void> {
+    return this.events.publish({
+      action: 'authentication.refused',
+      outcome: 'failure',
+      delivery: 'detached',
+      reason: detail,
+      detail: { code },
+    });
+  }
+}
