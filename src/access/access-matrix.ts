@@ -1,4 +1,5 @@
 import type { AdapterRouteDeclaration } from './access.options.js';
+import type { AdapterRoute } from './adapter-routes.js';
 import { permissionsOf, type RoleGraph } from './role-graph.js';
 import type { RouteEntry } from './route-entry.js';
 
@@ -24,6 +25,7 @@ export function accessMatrix(
   entries: readonly RouteEntry[],
   adapterRoutes: readonly AdapterRouteDeclaration[],
   roles: RoleGraph,
+  undeclaredRoutes: readonly AdapterRoute[] = [],
 ): readonly AccessMatrixRow[] {
   const holding = [...roles.keys()].map((role) => [role, permissionsOf(roles, [role])] as const);
   const rows = entries.map((entry): AccessMatrixRow => {
@@ -46,17 +48,20 @@ export function accessMatrix(
       ...(policy.kind === 'undeclared' && { note: policy.fault }),
     };
   });
-  const bypassing = adapterRoutes.map(({ method, path, reason }): AccessMatrixRow => ({
-    transport: 'http',
-    method,
-    path,
-    handler: 'adapter',
-    policy: 'public',
-    permissions: [],
-    roles: ['*'],
-    note: reason,
-  }));
+  const bypassing = [
+    ...adapterRoutes.map(({ reason, ...route }) => bypass(route, 'public', reason)),
+    ...undeclaredRoutes.map((route) => bypass(route, 'undeclared', 'is served where no guard sees it')),
+  ];
   return [...rows, ...bypassing].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+}
+
+/** No guard sees it, so everybody gets through, reviewed or not. */
+function bypass(
+  { method, path }: AdapterRoute,
+  policy: 'public' | 'undeclared',
+  note: string,
+): AccessMatrixRow {
+  return { transport: 'http', method, path, handler: 'adapter', policy, permissions: [], roles: ['*'], note };
 }
 
 function rolesOf(policy: AccessMatrixRow['policy'], reaching: readonly string[]): readonly string[] {

@@ -4,7 +4,7 @@ import type { Server } from 'node:http';
 import { onAdapterReady } from '../core/adapter-ready.js';
 import { BootError } from '../core/zero-trust-error.js';
 import { AccessSettings } from './access.settings.js';
-import type { AdapterRouteReader, WrappableAdapter } from './adapter-routes.js';
+import type { AdapterRoute, AdapterRouteReader, WrappableAdapter } from './adapter-routes.js';
 import { ExpressRoutes } from './express.routes.js';
 import { FastifyRoutes } from './fastify.routes.js';
 import type { RouteEntry } from './route-entry.js';
@@ -68,24 +68,26 @@ export class BootCheck implements OnApplicationBootstrap {
         `the routes of the "${this.#adapter.getType()}" adapter cannot be seen: use platform-express or platform-fastify`,
       ];
     }
-    const keyOf = ({ method, path }: { method: string; path: string }): string => `${method} ${path}`;
     const found = new Set(this.#reader.foreign().map(keyOf));
-    const declared = new Set(this.settings.adapterRoutes.map(keyOf));
     return [
-      ...[...found]
-        .filter((route) => !declared.has(route))
-        .map((route) => {
-          const [method, ...path] = route.split(' ');
-          const entry = `{ method: '${method ?? ''}', path: '${path.join(' ')}', reason: '…' }`;
-          return (
-            `${route} is served by the HTTP adapter itself, where no guard sees it: make it a controller's, ` +
-            `or review it into AccessModule's "adapterRoutes": ${entry}`
-          );
-        }),
-      ...[...declared]
+      ...this.undeclaredRoutes().map((route) => {
+        const entry = `{ method: '${route.method}', path: '${route.path}', reason: '…' }`;
+        return (
+          `${keyOf(route)} is served by the HTTP adapter itself, where no guard sees it: make it a controller's, ` +
+          `or review it into AccessModule's "adapterRoutes": ${entry}`
+        );
+      }),
+      ...this.settings.adapterRoutes
+        .map(keyOf)
         .filter((route) => !found.has(route))
         .map((route) => `adapterRoutes names ${route}, which is not there: remove the entry`),
     ];
+  }
+
+  /** What the adapter serves by itself, as far as it has been told by now, and nobody has reviewed. */
+  undeclaredRoutes(): readonly AdapterRoute[] {
+    const declared = new Set(this.settings.adapterRoutes.map(keyOf));
+    return (this.#reader?.foreign() ?? []).filter((route) => !declared.has(keyOf(route)));
   }
 
   #watch(held: AbstractHttpAdapter): void {
@@ -111,6 +113,10 @@ export class BootCheck implements OnApplicationBootstrap {
       server.emit('error', error);
     }
   };
+}
+
+function keyOf({ method, path }: { readonly method: string; readonly path: string }): string {
+  return `${method} ${path}`;
 }
 
 function titleOf({ transport, method, path, className, handlerName }: RouteEntry): string {

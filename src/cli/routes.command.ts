@@ -42,8 +42,10 @@ export function routesCommand(io: CliIo): Command {
       io.out(formatRoutes(rows, flags.format));
       const refused = rows.filter((row) => wouldStopTheStart(row, catalogue));
       if (refused.length === 0) return;
-      const named = refused.map(({ handler }) => handler).join(', ');
-      throw new Error(`the application would refuse to start: declare ${named}`);
+      const named = refused.map((row) =>
+        row.handler === 'adapter' ? `${row.method} ${row.path}` : row.handler,
+      );
+      throw new Error(`the application would refuse to start: declare ${named.join(', ')}`);
     });
 }
 

@@ -101,6 +101,14 @@ describe('zero-trust routes', () => {
     for (const name of ['open', 'both', 'shred']) expect(err).toContain(`ForgottenController.${name}`);
   });
 
+  test('lists a route that the HTTP adapter serves by itself and nobody reviewed, and exits with 1', async () => {
+    const argv = ['routes', '--app', host('undeclared.module.ts'), '--export', 'createBypassed'];
+    const { code, out, err } = await zeroTrust(...argv);
+    expect(code).toBe(1);
+    expect(out).toMatch(/^http +GET +\/pages +undeclared: .+ \* +adapter$/m);
+    expect(err).toBe('error: the application would refuse to start: declare GET /pages');
+  });
+
   test('--help names every option, every format, and what the exit code says', async () => {
     const { code, out } = await zeroTrust('routes', '--help');
     expect(code).toBe(0);
