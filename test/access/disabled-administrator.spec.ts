@@ -1,4 +1,4 @@
-import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { SYSTEM_PRINCIPAL } from '../../src/access/actor.js';
 import { GrantsService } from '../../src/access/grants.service.js';
 import { RolesService } from '../../src/access/roles.service.js';
@@ -14,7 +14,6 @@ describe('administrators and the accounts that they are', () => {
   let one: string;
   let two: string;
   beforeEach(async () => {
-    await db?.close();
     db = await IdentityDatabase.create();
     [here, there] = [await db.start(), await db.start()];
     const administration = { permissions: ['grants:write', 'roles:write'] } as const;
@@ -22,7 +21,7 @@ describe('administrators and the accounts that they are', () => {
     [one, two] = [(await here.create('one@example.test')).id, (await here.create('two@example.test')).id];
     for (const id of [one, two]) await give(id);
   });
-  afterAll(() => db.close());
+  afterEach(() => db.close());
 
   const give = async (subject: string): Promise<string> =>
     (await here.app.get(GrantsService).grant({ subject, role: 'admin', reason: 'test' }, SYSTEM_PRINCIPAL))
