@@ -89,6 +89,7 @@ export { type Grant } from './access/grants.store.js';
 export { objectRule, type ObjectRule } from './access/object-rule.js';
 export { RolesService } from './access/roles.service.js';
 export { RouteInventory } from './access/route-inventory.js';
+export { Subjects, type SubjectDirectory, type SubjectState } from './access/subjects.js';
 
 // Audit
 export { AuditModule } from './audit/audit.module.js';

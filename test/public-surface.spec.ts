@@ -42,6 +42,7 @@ const RUNTIME_EXPORTS = [
   'SecurityEvents',
   'SessionsModule',
   'SessionsService',
+  'Subjects',
   'SystemClock',
   'ThrottleStrictly',
   'ThrottlingModule',
