@@ -72,8 +72,14 @@ export class PipelineGuard implements CanActivate {
         reason,
         detail: { code: error.code },
       });
+    const recorded = RequestContext.current() === context ? publish() : RequestContext.run(context, publish);
+    // A store did not answer in time: do not wait for it once more. What records counts what it could not write.
+    if (error.status === 503) {
+      recorded.catch(() => undefined);
+      throw error;
+    }
     try {
-      await (RequestContext.current() === context ? publish() : RequestContext.run(context, publish));
+      await recorded;
     } catch (cause) {
       // The refusal could not be recorded. It stays a refusal, and says that a check could not be made.
       throw new ZeroTrustError('temporarily-unavailable', {

@@ -21,6 +21,7 @@ import { RequestContext } from '../../src/core/request-context.js';
 import { Authenticated, Public } from '../../src/core/route-policy.js';
 import { SecurityEvents, type PublishedSecurityEvent } from '../../src/core/security-events.js';
 import { uuidV7 } from '../../src/core/uuid-v7.js';
+import { StrictFreshness } from '../../src/core/strict-freshness.js';
 import { ZeroTrustError } from '../../src/core/zero-trust-error.js';
 import { AuditModule } from '../../src/audit/audit.module.js';
 import { DatabaseModule } from '../../src/database/database.module.js';
@@ -52,6 +53,13 @@ class ProbeController {
   whoami(): Principal | undefined {
     ProbeController.reached += 1;
     return RequestContext.current()?.principal;
+  }
+
+  @Get('vault')
+  @Authenticated()
+  @StrictFreshness()
+  vault(): { open: true } {
+    return { open: true };
   }
 
   @Get('open')
