@@ -4,6 +4,7 @@
 export { ZeroTrustModule, type ZeroTrustAsyncOptions, type ZeroTrustOptions } from './zero-trust.module.js';
 
 // Core: the words, the policy marks, the pipeline
+export { meetsAssurance, type AssuranceDemand, type AssuranceLevel } from './core/assurance.js';
 export { Authenticator } from './core/authenticator.js';
 export { Clock, SystemClock } from './core/clock.js';
 export {
@@ -27,7 +28,14 @@ export { PipelineModule } from './core/pipeline.module.js';
 export { type Principal } from './core/principal.js';
 export { CurrentPrincipal } from './core/principal.decorator.js';
 export { RequestContext, type RequestContextInit, type Transport } from './core/request-context.js';
-export { Authenticated, policyOf, Public, RequirePermission, type RoutePolicy } from './core/route-policy.js';
+export {
+  Authenticated,
+  policyOf,
+  Public,
+  RequireAssurance,
+  RequirePermission,
+  type RoutePolicy,
+} from './core/route-policy.js';
 export {
   SecurityEvents,
   type PublishedSecurityEvent,
@@ -37,6 +45,7 @@ export {
   type SecurityEventListener,
 } from './core/security-events.js';
 export { readSetting } from './core/setting.js';
+export { StrictFreshness } from './core/strict-freshness.js';
 export { uuidV7 } from './core/uuid-v7.js';
 export {
   BootError,
@@ -62,6 +71,11 @@ export { EncryptionModule } from './encryption/encryption.module.js';
 export { type EncryptionOptions } from './encryption/encryption.options.js';
 export { FieldCipher } from './encryption/field-cipher.js';
 export { KeyRing } from './encryption/key-ring.js';
+
+// Freshness
+export { type FeedEntry, type FeedKind } from './freshness/feed-entry.js';
+export { FreshnessFeed } from './freshness/freshness.feed.js';
+export { FreshnessModule } from './freshness/freshness.module.js';
 
 // The edge
 export { HttpModule } from './http/http.module.js';
@@ -101,7 +115,15 @@ export { MonitoringModule } from './monitoring/monitoring.module.js';
 // Sessions
 export { SessionsModule } from './sessions/sessions.module.js';
 export { type SessionsOptions } from './sessions/sessions.options.js';
-export { SessionsService, type NewSession, type OpenedSession } from './sessions/sessions.service.js';
+export { RefreshService } from './sessions/refresh.service.js';
+export { SessionHandover, type SessionAnswer } from './sessions/session-handover.js';
+export { type SessionDelivery, type SessionEnding } from './sessions/session.js';
+export {
+  SessionsService,
+  type NewSession,
+  type OpenedSession,
+  type OwnSession,
+} from './sessions/sessions.service.js';
 
 // Identity
 export { AccountsService, type NewAccount } from './identity/accounts.service.js';

@@ -3,6 +3,7 @@ import { ZeroTrustError } from './zero-trust-error.js';
 
 /** NIST SP 800-63B, from the least to the most sure. */
 export const ASSURANCE_LEVELS = ['aal1', 'aal2', 'aal3'] as const;
+/** One of them. */
 export type AssuranceLevel = (typeof ASSURANCE_LEVELS)[number];
 
 /** How sure a handler must be of its caller, and since when at most. */

@@ -5,6 +5,7 @@
  */
 export type FeedKind = 'session' | 'subject' | 'client' | 'grants' | 'roles' | 'keys';
 
+/** One thing that was revoked or changed. */
 export interface FeedEntry {
   readonly kind: FeedKind;
   /** The session's, subject's or client's id; `*` where there is no one thing. */

@@ -2,6 +2,7 @@ import type { AssuranceLevel } from '../core/assurance.js';
 
 /** How a session is handed to its client: the tokens themselves, or cookies that JavaScript cannot read. */
 export const SESSION_DELIVERIES = ['token', 'cookie'] as const;
+/** One of them. */
 export type SessionDelivery = (typeof SESSION_DELIVERIES)[number];
 
 /** Why a session ended. A closed list: the database knows no other. */
@@ -17,6 +18,7 @@ export const SESSION_ENDINGS = [
   'account-disabled',
   'account-deleted',
 ] as const;
+/** One of them. */
 export type SessionEnding = (typeof SESSION_ENDINGS)[number];
 
 export interface Session {
