@@ -23,6 +23,8 @@ const SECRET_BYTES = 16;
 const MAC_BYTES = 32;
 const BODY_BYTES = 16 + SECRET_BYTES + 4;
 const TEXT = new RegExp(`^${PREFIX}[A-Za-z0-9_-]{${Math.ceil(((BODY_BYTES + MAC_BYTES) * 8) / 6)}}$`);
+/** `generation` of the row is a signed integer, and a token must leave room for its successor. */
+const MOST_GENERATIONS = 2 ** 31 - 1;
 /** Characters of every refresh token. */
 export const REFRESH_TOKEN_LENGTH = PREFIX.length + Math.ceil(((BODY_BYTES + MAC_BYTES) * 8) / 6);
 
@@ -43,21 +45,24 @@ export function writeRefreshToken(token: RefreshToken, delivery: SessionDelivery
 
 /** @returns undefined for everything that we did not write for this delivery: one answer, in constant time. */
 export function readRefreshToken(
-  text: string,
+  text: unknown,
   delivery: SessionDelivery,
   key: KeyObject,
 ): RefreshToken | undefined {
-  if (!TEXT.test(text)) return undefined;
+  // Where no edge validates bodies, JSON may hold anything in the place of a string.
+  if (typeof text !== 'string' || !TEXT.test(text)) return undefined;
   const encoded = text.slice(PREFIX.length);
   const bytes = Buffer.from(encoded, 'base64url');
   // One token has one spelling: the decoder forgives loose bits at the end.
   if (bytes.length !== BODY_BYTES + MAC_BYTES || bytes.toString('base64url') !== encoded) return undefined;
   const body = bytes.subarray(0, BODY_BYTES);
   if (!timingSafeEqual(macOf(body, delivery, key), bytes.subarray(BODY_BYTES))) return undefined;
+  const generation = body.readUInt32BE(16 + SECRET_BYTES);
+  if (generation >= MOST_GENERATIONS) return undefined;
   return {
     sessionId: body.toString('hex', 0, 16).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'),
     secret: Buffer.from(body.subarray(16, 16 + SECRET_BYTES)),
-    generation: body.readUInt32BE(16 + SECRET_BYTES),
+    generation,
   };
 }
 

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { SecurityEvents } from '../core/security-events.js';
+import { ZeroTrustError } from '../core/zero-trust-error.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { FreshnessFeed } from '../freshness/freshness.feed.js';
 import { ProofRefusals } from './proof-refusals.js';
@@ -13,6 +14,10 @@ import { SessionsSettings } from './sessions.settings.js';
 
 /** `client_id` of sessions that the application opens for its own front end. */
 export const FIRST_PARTY = 'first-party';
+
+/** What a token that is not the current one turns out to be, under the lock of its session. */
+type Judgement =
+  { readonly retry: StoredSession } | { readonly over: TokenFault } | { readonly reuse: TokenFault };
 
 /** Refresh token rotation with reuse detection (RFC 9700 4.14.2, ASVS 10.4.5). */
 @Injectable()
@@ -39,6 +44,7 @@ export class RefreshService {
   async refresh(text: string, delivery: SessionDelivery, clientId = FIRST_PARTY): Promise<IssuedTokens> {
     const token = readRefreshToken(text, delivery, this.issuer.refreshKey);
     if (!token) return this.refusals.refuse('the refresh token is not one of ours');
+    await this.issuer.assertCanSign();
     const presented = this.#presented(token, clientId);
     const session = await this.store.rotate(presented);
     return session ? this.#issue(session, token) : this.#judgeOther(token, presented);
@@ -54,16 +60,22 @@ export class RefreshService {
     const state = await this.store.stateOf(presented, false);
     if (!state || isOver(state)) return this.refusals.refuse(faultOf(state));
     if (this.#isRetry(token, state)) return this.#issue(state, token);
+    if (token.generation === state.generation) {
+      // It is the current one after all: it was over a moment ago, and now is not (a sighting came in, or a clock was
+      // set). Whatever that is, it is not reuse.
+      const detail = 'the session changed while it was looked at';
+      throw new ZeroTrustError('temporarily-unavailable', { detail });
+    }
     return this.#endFamily(token, presented);
   }
 
   /** In a transaction of its own, which the refusal does not roll back. */
   async #endFamily(token: RefreshToken, presented: PresentedGeneration): Promise<IssuedTokens> {
-    const judged = await this.unitOfWork.runDetached(async () => {
+    const judged = await this.unitOfWork.runDetached<Judgement>(async () => {
       // Under the lock of the row: what was read before may have moved on.
       const state = await this.store.stateOf(presented, true);
-      if (!state || isOver(state)) return faultOf(state);
-      if (this.#isRetry(token, state)) return state;
+      if (!state || isOver(state)) return { over: faultOf(state) };
+      if (this.#isRetry(token, state)) return { retry: state };
       await this.sessions.end(state.id, 'refresh-reuse');
       await this.feed.append({ kind: 'session', id: state.id });
       const fault: TokenFault =
@@ -79,11 +91,12 @@ export class RefreshService {
         reason: fault,
         detail: { presented: token.generation, current: state.generation, clientId: state.clientId },
       });
-      return fault;
+      return { reuse: fault };
     });
-    if (typeof judged !== 'string') return this.#issue(judged, token);
+    if ('retry' in judged) return this.#issue(judged.retry, token);
+    if ('over' in judged) return this.refusals.refuse(judged.over);
     // Reuse has an event of its own already.
-    throw invalidToken(judged);
+    throw invalidToken(judged.reuse);
   }
 
   /** Its successor was handed out a moment ago: the answer was lost, or two asked at once. */

@@ -1,6 +1,7 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { performance } from 'node:perf_hooks';
 import { SessionStore } from './session.store.js';
+import { SessionsSettings } from './sessions.settings.js';
 
 /** A session that is in use is written at most this often. */
 export const SEEN_EVERY_MS = 60_000;
@@ -15,7 +16,10 @@ export class SessionActivity implements OnApplicationShutdown {
   readonly #waiting = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly store: SessionStore) {}
+  constructor(
+    private readonly store: SessionStore,
+    private readonly settings: SessionsSettings,
+  ) {}
 
   seen(sessionId: string): void {
     if (this.#waiting.size >= MAX_WAITING && !this.#waiting.has(sessionId)) return;
@@ -32,7 +36,7 @@ export class SessionActivity implements OnApplicationShutdown {
     const secondsAgo = [...this.#waiting.values()].map((atMs) => (nowMs - atMs) / 1000);
     this.#waiting.clear();
     try {
-      await this.store.seen(ids, secondsAgo);
+      await this.store.seen(ids, secondsAgo, this.settings.idleLifetimeSeconds);
     } catch {
       // Seen again, it is written again; idleness is counted from the last refresh at the latest.
       this.#logger.warn('when sessions were last seen could not be written');

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { RequestContext } from '../core/request-context.js';
+import { IntegrityError } from '../encryption/encryption.errors.js';
 import { FieldCipher } from '../encryption/field-cipher.js';
 import { SessionsSettings } from './sessions.settings.js';
 
@@ -35,9 +36,16 @@ export class SessionClients {
     return this.cipher.sealText(cellOf(sessionId), JSON.stringify(client));
   }
 
+  /** Unknown where it does not open. */
   async open(sessionId: string, sealed: Buffer | null): Promise<SessionClient> {
     if (sealed === null) return UNKNOWN;
-    return JSON.parse(await this.cipher.openText(cellOf(sessionId), sealed)) as SessionClient;
+    try {
+      return JSON.parse(await this.cipher.openText(cellOf(sessionId), sealed)) as SessionClient;
+    } catch (error) {
+      // Recorded where it was found out. One row that does not open must not hide a session from its owner, or all.
+      if (error instanceof IntegrityError) return UNKNOWN;
+      throw error;
+    }
   }
 }
 

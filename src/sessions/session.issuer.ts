@@ -31,6 +31,14 @@ export class SessionIssuer {
     this.refreshKey = keyRing.deriveSecret('sessions.refresh');
   }
 
+  /**
+   * Asked before a session moves on: a token that was used up, but not answered, has `refreshRetrySeconds` to come
+   * again, and keys may be gone for longer. @throws ZeroTrustError `temporarily-unavailable` when no key can sign.
+   */
+  async assertCanSign(): Promise<void> {
+    await this.keys.active();
+  }
+
   /** @throws ZeroTrustError `temporarily-unavailable` when no key can sign. */
   async issue(session: Session, feedSeq: number, refresh: RefreshToken): Promise<IssuedTokens> {
     return {

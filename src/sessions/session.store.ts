@@ -80,9 +80,16 @@ export class SessionStore {
   }
 
   /**
-   * Ends what is left of a subject's sessions, but for one, and answers with their ids. Locks in the order of ids: two
-   * who do it at the same moment wait for each other instead of deadlocking.
+   * Until the end of the unit of work, whoever else opens, replaces or ends all sessions of a subject waits: none is
+   * opened unseen. Taken before the lock of any session, so that nobody waits in a circle.
    */
+  async holdSubject(subject: string): Promise<void> {
+    await this.unitOfWork.query(`SELECT pg_advisory_xact_lock(hashtextextended('sessions:' || $1, 0))`, [
+      subject,
+    ]);
+  }
+
+  /** Ends what is left of a subject's sessions, but for one, and answers with their ids. Locks in the order of ids. */
   async endAllOf(subject: string, reason: SessionEnding, exceptId: string | undefined): Promise<string[]> {
     const ended = await this.unitOfWork.query<{ id: string }>(
       `UPDATE sessions.session SET ended_at = clock_timestamp(), ended_reason = $2
@@ -97,34 +104,40 @@ export class SessionStore {
   }
 
   /**
-   * Ends the sessions of a subject that were seen longest ago, so that no more than `most` are alive. All who open one
-   * for the same subject at the same moment do so one after the other (ASVS 7.1.2).
+   * Ends the sessions of a subject that were seen longest ago, so that no more than `most` are alive, never the one
+   * that was just opened (ASVS 7.1.2). Under `holdSubject`: two who open one do so one after the other.
    */
-  async cap(subject: string, most: number, idleSeconds: number): Promise<string[]> {
-    await this.unitOfWork.query(`SELECT pg_advisory_xact_lock(hashtextextended('sessions:' || $1, 0))`, [
-      subject,
-    ]);
+  async cap(subject: string, openedId: string, most: number, idleSeconds: number): Promise<string[]> {
     const ended = await this.unitOfWork.query<{ id: string }>(
       `UPDATE sessions.session SET ended_at = clock_timestamp(), ended_reason = 'too-many-sessions'
         WHERE ended_at IS NULL AND id IN (
           SELECT id FROM sessions.session
            WHERE subject = $1 AND ended_at IS NULL AND expires_at > clock_timestamp()
              AND last_seen_at > clock_timestamp() - make_interval(secs => $3)
-           ORDER BY last_seen_at DESC, id DESC OFFSET $2)
+           ORDER BY id = $4 DESC, last_seen_at DESC, id DESC OFFSET $2)
         RETURNING id`,
-      [subject, most, idleSeconds],
+      [subject, most, idleSeconds, openedId],
     );
     return ended.map(({ id }) => id);
   }
 
-  /** When sessions were used, by how long ago: never earlier than what is known. */
-  async seen(ids: readonly string[], secondsAgo: readonly number[]): Promise<void> {
+  /**
+   * When sessions were used, by how long ago: never earlier than what is known, and never again once they were idle
+   * for too long. Leaves out what somebody holds at this moment, who ends it or sees it anew: many rows at once must
+   * not wait in a circle with whoever ends several.
+   */
+  async seen(ids: readonly string[], secondsAgo: readonly number[], idleSeconds: number): Promise<void> {
     await this.unitOfWork.query(
-      `UPDATE sessions.session s SET last_seen_at = v.at
-         FROM (SELECT id, clock_timestamp() - make_interval(secs => ago) AS at
-                 FROM unnest($1::uuid[], $2::float8[]) AS u (id, ago)) v
-        WHERE s.id = v.id AND s.ended_at IS NULL AND s.last_seen_at < v.at`,
-      [ids, secondsAgo],
+      `WITH v AS (
+         SELECT id, clock_timestamp() - make_interval(secs => ago) AS at
+           FROM unnest($1::uuid[], $2::float8[]) AS u (id, ago)),
+       held AS (
+         SELECT s.id, v.at FROM sessions.session s JOIN v ON v.id = s.id
+          WHERE s.ended_at IS NULL AND s.last_seen_at < v.at
+            AND s.last_seen_at > v.at - make_interval(secs => $3)
+          FOR UPDATE OF s SKIP LOCKED)
+       UPDATE sessions.session s SET last_seen_at = held.at FROM held WHERE s.id = held.id`,
+      [ids, secondsAgo, idleSeconds],
     );
   }
 }

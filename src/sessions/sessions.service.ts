@@ -58,7 +58,8 @@ export class SessionsService {
 
   /**
    * Opens a session for a subject that has just authenticated, always with an id and secrets of its own (ASVS 7.2.4).
-   * Call it inside the unit of work that holds the subject's account, so that nobody is disabled meanwhile; hand the
+   * Call it inside the unit of work that holds the subject's account, so that nobody is disabled meanwhile, and hold it
+   * before: whatever opens, replaces or ends all sessions of one subject comes one after the other from here on. Hand the
    * tokens out when that has committed: before, they open nothing. The session that was seen longest ago ends when
    * there would be more than `maxSessionsPerSubject`.
    *
@@ -67,7 +68,10 @@ export class SessionsService {
   async open(opening: NewSession): Promise<OpenedSession> {
     this.#assertOpening(opening);
     const { subject, clientId = FIRST_PARTY, acr, amr, delivery } = opening;
-    return this.unitOfWork.run(() => this.#add({ subject, clientId, acr, amr, delivery }));
+    return this.unitOfWork.run(async () => {
+      await this.store.holdSubject(subject);
+      return this.#add({ subject, clientId, acr, amr, delivery });
+    });
   }
 
   /**
@@ -79,8 +83,11 @@ export class SessionsService {
    */
   async replace(sessionId: string, { acr, amr }: Pick<NewSession, 'acr' | 'amr'>): Promise<OpenedSession> {
     return this.unitOfWork.run(async () => {
+      const found = await this.store.byId(sessionId);
+      if (found) await this.store.holdSubject(found.subject);
       const replaced = await this.store.byId(sessionId);
-      const isAlive = replaced && !replaced.ended && replaced.secondsLeft > 0;
+      // In its last second there is no time left for another.
+      const isAlive = replaced && !replaced.ended && replaced.secondsLeft > 1;
       if (!isAlive || !(await this.#end(sessionId, 'stepped-up'))) {
         throw new ZeroTrustError('invalid-credentials', { detail: 'the session to replace is over' });
       }
@@ -112,13 +119,15 @@ export class SessionsService {
   }
 
   /**
-   * Ends every session of a subject, but for one if it is named (the one that changes the password lives on). A
-   * session that is being opened at this moment is only seen once it has committed: hold the subject's account.
+   * Ends every session of a subject, but for one if it is named (the one that changes the password lives on), also
+   * those that are being opened or replaced at this moment. Whoever signs in afterwards is another matter: hold the
+   * subject's account where that must not be.
    *
    * @returns how many it ended.
    */
   async endAllOf(subject: string, reason: SessionEnding, exceptSessionId?: string): Promise<number> {
     return this.unitOfWork.run(async () => {
+      await this.store.holdSubject(subject);
       const ended = await this.store.endAllOf(subject, reason, exceptSessionId);
       // One entry for all where nobody is spared; it also covers what was minted for sessions that nobody remembers.
       await (exceptSessionId === undefined
@@ -151,7 +160,7 @@ export class SessionsService {
       detail: { acr, amr: amr.join(' '), clientId, delivery, ...(successorOf && { successorOf }) },
     });
     const { maxSessionsPerSubject, idleLifetimeSeconds } = this.settings;
-    for (const oldest of await this.store.cap(subject, maxSessionsPerSubject, idleLifetimeSeconds)) {
+    for (const oldest of await this.store.cap(subject, id, maxSessionsPerSubject, idleLifetimeSeconds)) {
       await this.#announceEnd(oldest, 'too-many-sessions');
     }
     const issued = await this.issuer.issue(opened, feedSeq, { sessionId: id, secret, generation: 0 });
