@@ -64,7 +64,7 @@ export class FactorChanges {
     await this.challenges.closeAllOf(accountId);
     await this.#publish('factor.removed', { type: 'factor', id }, by);
     const asking = by.subject === accountId ? by.sessionId : undefined;
-    await this.sessions.endAllOf(accountId, 'ended-by-subject', asking);
+    await this.sessions.endAllOf(accountId, 'factor-removed', asking);
   }
 
   /** @returns the new codes, which nobody can be shown again. */

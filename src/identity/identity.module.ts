@@ -15,6 +15,7 @@ import { SecondFactorsService } from './second-factors.service.js';
 import { SignInChallenges } from './sign-in-challenges.service.js';
 import { SignInLimits } from './sign-in.limits.js';
 import { SignInService } from './sign-in.service.js';
+import { StepUpService } from './step-up.service.js';
 import { TotpStore } from './totp.store.js';
 
 /** Who: accounts with passwords and second factors, sign-in, and their administration. */
@@ -39,8 +40,16 @@ import { TotpStore } from './totp.store.js';
     SecondFactorsService,
     SignInService,
     SignInChallenges,
+    StepUpService,
     PasswordChangeService,
   ],
-  exports: [AccountsService, PasswordChangeService, SecondFactorsService, SignInService, SignInChallenges],
+  exports: [
+    AccountsService,
+    PasswordChangeService,
+    SecondFactorsService,
+    SignInService,
+    SignInChallenges,
+    StepUpService,
+  ],
 })
 export class IdentityModule extends IdentityModuleBase {}

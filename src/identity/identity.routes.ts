@@ -6,6 +6,7 @@ import { MeController } from './me.controller.js';
 import { PasswordController } from './password.controller.js';
 import { SecondFactorsController } from './second-factors.controller.js';
 import { SignInController } from './sign-in.controller.js';
+import { StepUpController } from './step-up.controller.js';
 
 /** Fixed when the module is declared, also with `forRootAsync`: routes exist before any factory has run. */
 export interface IdentityExtras {
@@ -16,7 +17,15 @@ export interface IdentityExtras {
 }
 
 /** Modules of their own, because a path prefix in Nest belongs to a module. */
-@Module({ controllers: [SignInController, MeController, PasswordController, SecondFactorsController] })
+@Module({
+  controllers: [
+    SignInController,
+    StepUpController,
+    MeController,
+    PasswordController,
+    SecondFactorsController,
+  ],
+})
 class SignInRoutes {}
 
 @Module({ controllers: [AccountsController] })

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../core/clock.js';
 import { SecurityEvents } from '../core/security-events.js';
+import type { ProvedMethod } from './proved-assurance.js';
 import { RecoveryCodeStore } from './recovery-code.store.js';
 import { TotpStore } from './totp.store.js';
 import { stepOf } from './totp.js';
@@ -13,7 +14,7 @@ export type FactorMethod = (typeof FACTOR_METHODS)[number];
  * `amr` of a second factor (RFC 8176). A recovery code is a one-time password as well: the registry has no word of its
  * own for it, and which of them it was stands in the audit log.
  */
-export const FACTOR_AMR = 'otp';
+export const FACTOR_AMR = 'otp' satisfies ProvedMethod;
 
 export type FactorVerdict =
   | { readonly proved: true; readonly recoveryCodesLeft?: number }

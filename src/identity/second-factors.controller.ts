@@ -12,8 +12,8 @@ export interface RecoveryCodes {
 }
 
 /**
- * `…/mfa`: the caller's own second factor. Each route asks for a recent sign-in; the service asks for the factor
- * itself where one is enrolled.
+ * `…/mfa`: the caller's own second factor. To enrol one needs a sign-in of the last five minutes, with the factor that
+ * is there, if one is: the service asks for that, since only it knows.
  */
 @Controller('mfa')
 export class SecondFactorsController {
@@ -21,7 +21,6 @@ export class SecondFactorsController {
 
   @Post('totp')
   @Authenticated()
-  @RequireAssurance({ acr: 'aal1', maxAgeSeconds: 300 })
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
   offer(@CurrentPrincipal() caller: Principal): Promise<OfferedTotp> {
@@ -30,7 +29,6 @@ export class SecondFactorsController {
 
   @Post('totp/confirm')
   @Authenticated()
-  @RequireAssurance({ acr: 'aal1', maxAgeSeconds: 300 })
   @ThrottleStrictly()
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
@@ -43,7 +41,7 @@ export class SecondFactorsController {
 
   @Delete('totp')
   @Authenticated()
-  @RequireAssurance({ acr: 'aal1', maxAgeSeconds: 300 })
+  @RequireAssurance({ acr: 'aal2', maxAgeSeconds: 300 })
   @HttpCode(204)
   @Header('Cache-Control', 'no-store')
   remove(@CurrentPrincipal() caller: Principal): Promise<void> {
@@ -52,7 +50,7 @@ export class SecondFactorsController {
 
   @Post('recovery-codes')
   @Authenticated()
-  @RequireAssurance({ acr: 'aal1', maxAgeSeconds: 300 })
+  @RequireAssurance({ acr: 'aal2', maxAgeSeconds: 300 })
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
   async renewRecoveryCodes(@CurrentPrincipal() caller: Principal): Promise<RecoveryCodes> {

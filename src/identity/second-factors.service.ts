@@ -13,8 +13,9 @@ import { IDENTITY_SETTINGS, type IdentitySettings } from './identity.options.js'
 import { describeTotp, stepOf, TOTP_SECRET_BYTES, type TotpEnrolment } from './totp.js';
 import { TotpStore, type TotpFactor } from './totp.store.js';
 
-/** Who has a factor proves it before it is replaced, removed, or its recovery codes made anew (ASVS 7.5.1). */
+/** What is proved before a factor changes (ASVS 7.5.1): the one that is there, or else the password. */
 const FACTOR_PROVED: AssuranceDemand = { acr: 'aal2', maxAgeSeconds: 300 };
+const PASSWORD_PROVED: AssuranceDemand = { acr: 'aal1', maxAgeSeconds: 300 };
 
 export interface OfferedTotp extends TotpEnrolment {
   /** The URI as a picture, for a telephone's camera. */
@@ -40,15 +41,15 @@ export class SecondFactorsService {
   /**
    * Offers a secret to the caller. It counts once a code of it was seen; until then the factor that is there counts.
    *
-   * @throws ZeroTrustError `insufficient-authentication` (RFC 9470) when a factor is enrolled and was not proved lately;
-   * `not-found` when the caller has no account.
+   * @throws ZeroTrustError `insufficient-authentication` (RFC 9470) when the caller did not sign in, with the factor if
+   * one is enrolled, in the last five minutes; `not-found` when the caller has no account.
    */
   async offerTotp(caller: Principal): Promise<OfferedTotp> {
     const account = await this.accounts.byId(caller.subject);
     if (!account) throw new ZeroTrustError('not-found', { detail: 'the caller has no account' });
     const factor = this.#makeFactor();
     await this.changes.run(account.id, async (enrolled) => {
-      if (enrolled) await this.#demandFactor(caller);
+      await this.#demand(caller, enrolled ? FACTOR_PROVED : PASSWORD_PROVED);
       await this.changes.offer(account.id, factor, caller);
     });
     const enrolment = describeTotp(factor.secret, { issuer: this.#issuer, label: account.email });
@@ -65,7 +66,7 @@ export class SecondFactorsService {
   confirmTotp(caller: Principal, code: string): Promise<readonly string[]> {
     const accountId = caller.subject;
     return this.changes.run(accountId, async (enrolled) => {
-      if (enrolled) await this.#demandFactor(caller);
+      await this.#demand(caller, enrolled ? FACTOR_PROVED : PASSWORD_PROVED);
       const offered = await this.totp.pendingOf(accountId);
       if (!offered) throw new ZeroTrustError('not-found', { detail: 'no factor is being enrolled' });
       const step = stepOf(code, offered.secret, this.clock.nowMs());
@@ -82,7 +83,7 @@ export class SecondFactorsService {
   removeTotp(caller: Principal): Promise<void> {
     return this.changes.run(caller.subject, async (enrolled) => {
       if (!enrolled) throw noFactor();
-      await this.#demandFactor(caller);
+      await this.#demand(caller, FACTOR_PROVED);
       await this.changes.remove(caller.subject, caller);
     });
   }
@@ -91,7 +92,7 @@ export class SecondFactorsService {
   renewRecoveryCodes(caller: Principal): Promise<readonly string[]> {
     return this.changes.run(caller.subject, async (enrolled) => {
       if (!enrolled) throw noFactor();
-      await this.#demandFactor(caller);
+      await this.#demand(caller, FACTOR_PROVED);
       return this.changes.renewRecoveryCodes(caller.subject, caller);
     });
   }
@@ -120,10 +121,10 @@ export class SecondFactorsService {
     return { id: uuidV7(this.clock.nowMs()), secret: randomBytes(TOTP_SECRET_BYTES) };
   }
 
-  /** What the route could not ask for, since it depends on whether there is a factor. */
-  async #demandFactor(caller: Principal): Promise<void> {
-    if (meetsAssurance(caller, FACTOR_PROVED, this.clock.nowSeconds())) return;
-    const error = insufficientAssurance(FACTOR_PROVED);
+  /** One challenge that says all of it: a client that follows it is through. */
+  async #demand(caller: Principal, demand: AssuranceDemand): Promise<void> {
+    if (meetsAssurance(caller, demand, this.clock.nowSeconds())) return;
+    const error = insufficientAssurance(demand);
     await this.events.publish({
       action: 'authentication.refused',
       outcome: 'failure',

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { createHmac, randomBytes, type KeyObject } from 'node:crypto';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { KeyRing } from '../encryption/key-ring.js';
-import type { SessionDelivery } from '../sessions/session.store.js';
+import type { SessionDelivery } from '../sessions/session.js';
 
 /** How long somebody may take to look at their telephone. */
 const CHALLENGE_SECONDS = 300;

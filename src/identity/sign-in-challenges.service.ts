@@ -5,6 +5,7 @@ import { AccountStore } from './account.store.js';
 import { AuthenticationFailure } from './authentication.failure.js';
 import { CodeLimits } from './code.limits.js';
 import { KnownSourceStore } from './known-source.store.js';
+import { assuranceAfter } from './proved-assurance.js';
 import { FACTOR_AMR, SecondFactorVerifier, type FactorMethod } from './second-factor.verifier.js';
 import { SignInChallengeStore } from './sign-in-challenge.store.js';
 import { SignInLimits } from './sign-in.limits.js';
@@ -62,18 +63,13 @@ export class SignInChallenges {
     await this.store.close(challengeId);
     const source = this.signInLimits.source();
     if (source !== undefined) await this.knownSources.remember(accountId, source);
-    const session = await this.sessions.open({
-      subject: accountId,
-      acr: 'aal2',
-      amr: ['pwd', FACTOR_AMR],
-      delivery,
-    });
+    const assurance = assuranceAfter(['pwd'], FACTOR_AMR);
+    const session = await this.sessions.open({ subject: accountId, ...assurance, delivery });
     const { recoveryCodesLeft } = verdict;
     return {
       opened: {
         status: 'authenticated',
         session,
-        delivery,
         ...(recoveryCodesLeft !== undefined && { recoveryCodesLeft }),
       },
     };

@@ -1,21 +1,18 @@
-import { Body, Controller, Header, HttpCode, Post } from '@nestjs/common';
+import { Body, Controller, Header, HttpCode, Post, Res } from '@nestjs/common';
 import { Public } from '../core/route-policy.js';
+import { ZeroTrustError } from '../core/zero-trust-error.js';
+import { SessionHandover, type SessionAnswer } from '../sessions/session-handover.js';
+import type { SessionDelivery } from '../sessions/session.js';
+import { SessionsSettings } from '../sessions/sessions.settings.js';
 import { ThrottleStrictly } from '../throttler/throttle.decorators.js';
 import { SignInChallenges } from './sign-in-challenges.service.js';
 import { SignInChallengeDto, SignInDto } from './sign-in.dto.js';
 import { SignInService, type SignIn } from './sign-in.service.js';
 
-export interface SessionHandedOver {
-  readonly status: 'authenticated';
-  readonly accessToken: string;
-  readonly tokenType: 'Bearer';
-  /** Seconds that the access token lives. */
-  readonly expiresIn: number;
+export type SignInAnswer =
+  | Extract<SignIn, { status: 'mfa_required' }>
   /** After a recovery code was used: how many are left. */
-  readonly recoveryCodesLeft?: number;
-}
-
-export type SignInAnswer = SessionHandedOver | Extract<SignIn, { status: 'mfa_required' }>;
+  | (SessionAnswer & { readonly recoveryCodesLeft?: number });
 
 /** `POST /auth/login` and `POST /auth/login/mfa`: e-mail address and password, and what else there is, for a session. */
 @Controller('login')
@@ -23,6 +20,8 @@ export class SignInController {
   constructor(
     private readonly signIn: SignInService,
     private readonly challenges: SignInChallenges,
+    private readonly handover: SessionHandover,
+    private readonly settings: SessionsSettings,
   ) {}
 
   @Post()
@@ -30,8 +29,12 @@ export class SignInController {
   @ThrottleStrictly()
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
-  async login(@Body() { email, password, delivery }: SignInDto): Promise<SignInAnswer> {
-    return handOver(await this.signIn.signIn(email, password, delivery));
+  async login(
+    @Body() { email, password, delivery = 'cookie' }: SignInDto,
+    @Res({ passthrough: true }) response: unknown,
+  ): Promise<SignInAnswer> {
+    this.#assertOffered(delivery);
+    return this.#answer(response, await this.signIn.signIn(email, password, delivery));
   }
 
   @Post('mfa')
@@ -39,19 +42,23 @@ export class SignInController {
   @ThrottleStrictly()
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
-  async answerChallenge(@Body() { challengeId, method, code }: SignInChallengeDto): Promise<SignInAnswer> {
-    return handOver(await this.challenges.answer(challengeId, method, code));
+  async answerChallenge(
+    @Body() { challengeId, method, code }: SignInChallengeDto,
+    @Res({ passthrough: true }) response: unknown,
+  ): Promise<SignInAnswer> {
+    return this.#answer(response, await this.challenges.answer(challengeId, method, code));
   }
-}
 
-function handOver(signIn: SignIn): SignInAnswer {
-  if (signIn.status === 'mfa_required') return signIn;
-  const { session, recoveryCodesLeft } = signIn;
-  return {
-    status: 'authenticated',
-    accessToken: session.accessToken,
-    tokenType: 'Bearer',
-    expiresIn: session.expiresInSeconds,
-    ...(recoveryCodesLeft !== undefined && { recoveryCodesLeft }),
-  };
+  #answer(response: unknown, signIn: SignIn): SignInAnswer {
+    if (signIn.status === 'mfa_required') return signIn;
+    const { session, recoveryCodesLeft } = signIn;
+    const answer = this.handover.hand(response, session, session.delivery);
+    return { ...answer, ...(recoveryCodesLeft !== undefined && { recoveryCodesLeft }) };
+  }
+
+  #assertOffered(delivery: SessionDelivery): void {
+    if (delivery === 'token' || this.settings.cookies) return;
+    const errors = [{ field: 'delivery', messages: ['delivery must be token: there are no cookies here'] }];
+    throw new ZeroTrustError('validation-failed', { detail: 'cookies are off', errors });
+  }
 }

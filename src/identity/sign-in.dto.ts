@@ -1,4 +1,5 @@
-import { IsIn, Matches } from 'class-validator';
+import { IsIn, IsOptional, Matches } from 'class-validator';
+import { SESSION_DELIVERIES, type SessionDelivery } from '../sessions/session.js';
 import { IsEmailAddress, IsFactorCode, IsPasswordText } from './credential.fields.js';
 import { FACTOR_METHODS, type FactorMethod } from './second-factor.verifier.js';
 
@@ -10,9 +11,10 @@ export class SignInDto {
   @IsPasswordText()
   readonly password!: string;
 
-  /** How the session is handed over. There is no default: a body must say that it wants the token itself. */
-  @IsIn(['token'], { message: '$property must be "token"' })
-  readonly delivery!: 'token';
+  /** How the session is handed over; in cookies when it is left out. */
+  @IsOptional()
+  @IsIn(SESSION_DELIVERIES, { message: `$property must be ${SESSION_DELIVERIES.join(' or ')}` })
+  readonly delivery?: SessionDelivery;
 }
 
 /** The body of `POST /auth/login/mfa`. */

@@ -2,7 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import { SecurityEvents } from '../core/security-events.js';
 import { ZeroTrustError } from '../core/zero-trust-error.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
-import type { SessionDelivery } from '../sessions/session.store.js';
+import type { SessionDelivery } from '../sessions/session.js';
 import { SessionsService, type OpenedSession } from '../sessions/sessions.service.js';
 import { AccountStore, type Credential } from './account.store.js';
 import { AuthenticationFailure } from './authentication.failure.js';
@@ -20,7 +20,6 @@ export type SignIn =
   | {
       readonly status: 'authenticated';
       readonly session: OpenedSession;
-      readonly delivery: SessionDelivery;
       /** After a recovery code was used: how many are left. */
       readonly recoveryCodesLeft?: number;
     }
@@ -104,7 +103,7 @@ export class SignInService {
       const source = this.limits.source();
       if (source !== undefined) await this.knownSources.remember(id, source);
       const session = await this.sessions.open({ subject: id, acr: 'aal1', amr: ['pwd'], delivery });
-      return { status: 'authenticated', session, delivery };
+      return { status: 'authenticated', session };
     });
   }
 

@@ -1,105 +1,12 @@
-import { Module } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { AccessModule } from '../../src/access/access.module.js';
 import { SYSTEM_PRINCIPAL } from '../../src/access/actor.js';
 import { GrantsService } from '../../src/access/grants.service.js';
 import { RolesService } from '../../src/access/roles.service.js';
-import { AuditModule } from '../../src/audit/audit.module.js';
-import { PipelineModule } from '../../src/core/pipeline.module.js';
-import { DatabaseModule } from '../../src/database/database.module.js';
-import { EncryptionModule } from '../../src/encryption/encryption.module.js';
-import { HttpModule } from '../../src/http/http.module.js';
 import { AccountsService } from '../../src/identity/accounts.service.js';
-import { Argon2Engine } from '../../src/identity/argon2.engine.js';
-import { IdentityModule } from '../../src/identity/identity.module.js';
-import type { IdentityOptions } from '../../src/identity/identity.options.js';
-import { SessionsModule } from '../../src/sessions/sessions.module.js';
-import { ThrottlingModule } from '../../src/throttler/throttling.module.js';
-import type { ThrottlingOptions } from '../../src/throttler/throttling.options.js';
-import {
-  ADAPTERS,
-  startApplication,
-  type AdapterName,
-  type RunningApplication,
-} from '../support/application.js';
-import { CountingEngine } from './counting.engine.js';
-import { IdentityDatabase, MASTER_KEY, PASSWORD } from './identity.services.js';
-
-/** Far above what these tests do. */
-const WIDE: ThrottlingOptions = { sourceRequests: 100_000, routeRequests: 100_000, strictRequests: 10_000 };
-
-interface Answer {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly text: string;
-  readonly body: unknown;
-}
-
-class Service {
-  readonly engine = new CountingEngine();
-  running!: RunningApplication;
-
-  async start(
-    db: IdentityDatabase,
-    adapter: AdapterName,
-    identity: IdentityOptions = { sourceAttempts: 1_000, accountAttempts: 10_000 },
-    throttling = WIDE,
-  ): Promise<this> {
-    const origin = 'https://portal.example.test';
-    @Module({
-      imports: [
-        PipelineModule,
-        DatabaseModule.forRoot({ url: db.database.appUrl }),
-        EncryptionModule.forRoot({ masterKey: MASTER_KEY }),
-        HttpModule.forRoot({ requestLog: false }),
-        ThrottlingModule.forRoot(throttling),
-        AuditModule.forRoot({ readerUrl: db.database.auditUrl }),
-        AccessModule.forRoot({}),
-        SessionsModule.forRoot({ issuer: origin, audience: origin }),
-        IdentityModule.forRoot(identity),
-      ],
-    })
-    class ServiceModule {}
-    this.running = await startApplication(ServiceModule, {
-      adapter,
-      overrides: (builder) => builder.overrideProvider(Argon2Engine).useValue(this.engine),
-    });
-    return this;
-  }
-
-  get<T>(type: abstract new (...given: never[]) => T): T {
-    return this.running.app.get<T>(type);
-  }
-
-  async send(method: string, path: string, body?: unknown, token?: string): Promise<Answer> {
-    const response = await fetch(`${this.running.url}${path}`, {
-      method,
-      headers: {
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      },
-      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
-    });
-    const text = await response.text();
-    const json = response.headers.get('content-type')?.includes('json') === true;
-    return {
-      status: response.status,
-      headers: response.headers,
-      text,
-      body: json ? (JSON.parse(text) as unknown) : undefined,
-    };
-  }
-
-  login(email: unknown, password: unknown, delivery: unknown = 'token'): Promise<Answer> {
-    return this.send('POST', '/auth/login', { email, password, delivery });
-  }
-
-  async tokenOf(email: string): Promise<string> {
-    const { body } = await this.login(email, PASSWORD);
-    return (body as { accessToken: string }).accessToken;
-  }
-}
+import { ADAPTERS } from '../support/application.js';
+import { Service, type Answer } from './identity.application.js';
+import { IdentityDatabase, PASSWORD } from './identity.services.js';
 
 describe.each(ADAPTERS)('identity over HTTP on %s', (adapter) => {
   let db: IdentityDatabase;
@@ -135,6 +42,7 @@ describe.each(ADAPTERS)('identity over HTTP on %s', (adapter) => {
     expect(answer.body).toEqual({
       status: 'authenticated',
       accessToken: expect.any(String) as string,
+      refreshToken: expect.any(String) as string,
       tokenType: 'Bearer',
       expiresIn: 900,
     });
@@ -294,16 +202,21 @@ describe.each(ADAPTERS)('identity over HTTP on %s', (adapter) => {
     }
   });
 
-  test('how the session is handed over has to be said, and there is one way', async () => {
-    for (const delivery of [undefined, 'cookie', 'TOKEN', null]) {
-      const answer = await service.send('POST', '/auth/login', {
-        email: 'alice@example.test',
-        password: PASSWORD,
-        delivery,
-      });
+  test('the session is handed over in cookies, and in no other way, unless the body asks for tokens', async () => {
+    const credentials = { email: 'alice@example.test', password: PASSWORD };
+    for (const body of [credentials, { ...credentials, delivery: 'cookie' }]) {
+      const answer = await service.send('POST', '/auth/login', body);
+      expect(answer.body).toEqual({ status: 'authenticated', expiresIn: 900 });
+      const cookies = answer.headers.getSetCookie();
+      expect(cookies.map((cookie) => cookie.split('=')[0])).toEqual(['__Host-access', '__Host-refresh']);
+      expect(cookies.every((cookie) => /; ?HttpOnly/i.test(cookie) && /; ?Secure/i.test(cookie))).toBe(true);
+    }
+    service.engine.verified.length = 0;
+    for (const delivery of ['TOKEN', 'body', ['token'], true]) {
+      const answer = await service.login('alice@example.test', PASSWORD, delivery);
       expect(answer.status).toBe(400);
       expect(answer.body).toMatchObject({
-        errors: [{ field: 'delivery', messages: ['delivery must be "token"'] }],
+        errors: [{ field: 'delivery', messages: ['delivery must be token or cookie'] }],
       });
     }
     expect(service.engine.verified).toEqual([]);

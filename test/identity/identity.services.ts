@@ -38,6 +38,17 @@ export class HeldClock extends Clock {
   override nowMs(): number {
     return this.atMs;
   }
+
+  /** What an app shows at the held time, or some steps later. */
+  codeOf(secret: string, steps = 0): string {
+    return TOTP.generate({ secret: Secret.fromBase32(secret), timestamp: this.atMs + steps * 30_000 });
+  }
+
+  /** A code that no step near the held time has. */
+  wrongCodeOf(secret: string): string {
+    const near = new Set([-2, -1, 0, 1, 2].map((steps) => this.codeOf(secret, steps)));
+    return ['000000', '111111', '222222', '333333', '444444', '555555'].find((code) => !near.has(code))!;
+  }
 }
 
 export interface Owner {
@@ -150,18 +161,12 @@ export class IdentityServices {
     );
   }
 
-  /** What an app shows at the held time, or some steps later. */
   codeOf(secret: string, steps = 0): string {
-    return TOTP.generate({
-      secret: Secret.fromBase32(secret),
-      timestamp: this.clock.atMs + steps * 30_000,
-    });
+    return this.clock.codeOf(secret, steps);
   }
 
-  /** A code that no step near the held time has. */
   wrongCodeOf(secret: string): string {
-    const near = new Set([-2, -1, 0, 1, 2].map((steps) => this.codeOf(secret, steps)));
-    return ['000000', '111111', '222222', '333333', '444444', '555555'].find((code) => !near.has(code))!;
+    return this.clock.wrongCodeOf(secret);
   }
 
   actions(): string[] {

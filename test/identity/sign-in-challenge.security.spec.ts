@@ -53,7 +53,7 @@ describe('an account with a second factor', () => {
     const challenge = await one!.challengeOf(email);
     one!.events.length = 0;
     const answered = await one!.challenges.answer(challenge, 'totp', one!.codeOf(secret));
-    expect(answered).toMatchObject({ status: 'authenticated', delivery: 'token' });
+    expect(answered).toMatchObject({ status: 'authenticated', session: { delivery: 'token' } });
     expect(one!.events).toMatchObject([
       { action: 'factor.used', actor: id, delivery: 'same-transaction' },
       { action: 'session.opened', actor: id, detail: { acr: 'aal2', amr: 'pwd otp' } },
