@@ -2,14 +2,17 @@ import { Catch, Injectable, Logger, type ArgumentsHost, type ExceptionFilter } f
 import { HttpAdapterHost } from '@nestjs/core';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { throwError } from 'rxjs';
-import { Clock } from '../core/clock.js';
 import { MessageProblemFilter, messageProblemOf } from '../core/message-problem.filter.js';
 import { RequestContext } from '../core/request-context.js';
+import { SecurityEvents } from '../core/security-events.js';
 import { ZeroTrustError } from '../core/zero-trust-error.js';
 import { AdapterMethods } from './adapter-methods.js';
+import { CrossSiteRefusal } from './cross-site-refusal.js';
 import { problemOf, type Problem } from './problem-document.js';
-import { contextOfRequest } from './request-context.opening.js';
-import { requestIdOf } from './request-id.js';
+import { RequestContextOpening } from './request-context.opening.js';
+
+type AdapterRequest = IncomingMessage & { readonly raw?: IncomingMessage; readonly ip?: string };
+type AdapterReply = ServerResponse & { readonly raw?: ServerResponse };
 
 /**
  * Turns any error into the one public shape, on every transport. Two voices: the caller gets the problem document,
@@ -24,13 +27,30 @@ export class ProblemFilter implements ExceptionFilter {
   constructor(
     private readonly host: HttpAdapterHost,
     private readonly methods: AdapterMethods,
-    private readonly clock: Clock,
+    private readonly opening: RequestContextOpening,
+    private readonly events: SecurityEvents,
   ) {}
 
+  /** @returns for HTTP nothing, or a promise of nothing that never rejects; else what the transport sends. */
   catch(thrown: unknown, host: ArgumentsHost): unknown {
     const type = host.getType<string>();
     if (type === 'http') {
-      this.#answer(thrown, host);
+      const request = host.switchToHttp().getRequest<AdapterRequest>();
+      const reply = host.switchToHttp().getResponse<AdapterReply>();
+      const raw = request.raw ?? request;
+      const context = this.opening.contextOf(request, raw, reply.raw ?? reply);
+      const answer = (error: unknown): void => {
+        this.#answer(error, raw, reply, context);
+      };
+      if (thrown instanceof CrossSiteRefusal) {
+        return this.#recorded(thrown, context)
+          .then(answer)
+          .catch(() => {
+            // Nobody else would hear of it: an open connection without an answer must not stay.
+            raw.destroy();
+          });
+      }
+      answer(thrown);
       return undefined;
     }
     const problem = problemOf(thrown, RequestContext.current()?.id ?? '00000000-0000-0000-0000-000000000000');
@@ -44,20 +64,27 @@ export class ProblemFilter implements ExceptionFilter {
     return Object.assign(new Error(problem.document.title), { extensions: messageProblemOf(error) });
   }
 
-  #answer(thrown: unknown, host: ArgumentsHost): void {
-    const request = host.switchToHttp().getRequest<IncomingMessage & { raw?: IncomingMessage }>();
-    const reply = host.switchToHttp().getResponse<ServerResponse & { raw?: ServerResponse }>();
-    const raw = request.raw ?? request;
+  /** Every other refusal is recorded by who refuses; this one comes before anybody could. */
+  async #recorded(refusal: CrossSiteRefusal, context: RequestContext): Promise<ZeroTrustError> {
+    try {
+      await RequestContext.run(context, () =>
+        this.events.publish({
+          action: 'access.refused',
+          outcome: 'failure',
+          delivery: 'detached',
+          reason: refusal.detail,
+          detail: { code: refusal.code },
+        }),
+      );
+      return refusal;
+    } catch (cause) {
+      const detail = 'a refusal could not be recorded';
+      return new ZeroTrustError('temporarily-unavailable', { detail, cause });
+    }
+  }
+
+  #answer(thrown: unknown, raw: IncomingMessage, reply: AdapterReply, context: RequestContext): void {
     const response = reply.raw ?? reply;
-    // A refusal of the framework may come before the edge opened a context.
-    const context =
-      contextOfRequest(raw) ??
-      new RequestContext({
-        id: requestIdOf(raw),
-        transport: 'http',
-        receivedAtMs: this.clock.nowMs(),
-        sourceAddress: raw.socket.remoteAddress,
-      });
     const problem = this.#withMethods(problemOf(thrown, context.id), raw, context);
     this.#report(problem, context);
     // Once a stream has begun there is no honest status left: break it off, so that nobody takes it for whole.

@@ -31,11 +31,6 @@ interface FastifyInstance {
 
 const opened = new WeakMap<IncomingMessage, RequestContext>();
 
-/** The context of a raw request: for error handlers that run outside of its asynchronous context. */
-export function contextOfRequest(raw: IncomingMessage): RequestContext | undefined {
-  return opened.get(raw);
-}
-
 /**
  * Opens the request context, before anything else of the application runs: it is installed in the adapter itself,
  * so it also sees 404, 405 and bodies that cannot be parsed.
@@ -69,7 +64,13 @@ export class RequestContextOpening implements OnApplicationShutdown {
     }
   }
 
-  #open(request: EdgeRequest, raw: IncomingMessage, response: ServerResponse, next: Next): void {
+  /**
+   * The one context of a request, also outside of its asynchronous context: what refuses before the edge opened it
+   * (Nest's check for cross-site requests, Fastify's router) leaves the same traces as any other refusal.
+   */
+  contextOf(request: EdgeRequest, raw: IncomingMessage, response: ServerResponse): RequestContext {
+    const known = opened.get(raw);
+    if (known) return known;
     const url = raw.url ?? '/';
     const query = url.indexOf('?');
     const context = new RequestContext({
@@ -86,6 +87,11 @@ export class RequestContextOpening implements OnApplicationShutdown {
     response.setHeader('X-Request-Id', context.id);
     response.setHeader('Cache-Control', 'no-store');
     if (this.settings.requestLog) this.log.watch(context, response);
+    return context;
+  }
+
+  #open(request: EdgeRequest, raw: IncomingMessage, response: ServerResponse, next: Next): void {
+    const context = this.contextOf(request, raw, response);
     const fault =
       requestLineFault(raw, this.settings) ?? mediaTypeFault(raw.headers, this.settings.bodyLimitBytes);
     RequestContext.run(context, () => {

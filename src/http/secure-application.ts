@@ -2,6 +2,7 @@ import type { INestApplication } from '@nestjs/common';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { BrowserCredentials } from '../core/browser-credentials.js';
 import { answerClientErrors } from './client-errors.js';
+import { nameCrossSiteRefusals } from './cross-site-refusal.js';
 import { EdgeState } from './edge.state.js';
 import { HTTP_SETTINGS, type HttpSettings } from './http.options.js';
 import { keptOptionsOf } from './fastify.options.js';
@@ -40,9 +41,11 @@ export async function secureApplication(app: INestApplication): Promise<void> {
   }
 
   aheadOfEverything(secured, isFastify, () => {
-    setHeaders(secured);
-    // Cookies or not: what another site makes a browser send changes nothing here (ASVS 3.5.1).
-    secured.enableCsrfProtection({ trustedOrigins: [...settings.corsOrigins] });
+    nameCrossSiteRefusals(secured, () => {
+      setHeaders(secured);
+      // Cookies or not: what another site makes a browser send changes nothing here (ASVS 3.5.1).
+      secured.enableCsrfProtection({ trustedOrigins: [...settings.corsOrigins] });
+    });
     credentials.crossSiteRefused = true;
     if (settings.corsOrigins.length > 0)
       allowOrigins(secured, settings.corsOrigins, credentials.cookiesInUse);

@@ -24,7 +24,8 @@ export function readCookie(header: string | undefined, name: SessionCookie): str
   if (header === undefined || !header.includes(name)) return undefined;
   const values = header
     .split(';')
-    .map((pair) => pair.trim())
+    // Not `trim`: whatever else it takes for a blank would make one of our cookies out of somebody else's.
+    .map((pair) => pair.replace(/^[ \t]+|[ \t]+$/g, ''))
     .filter((pair) => pair.startsWith(`${name}=`))
     .map((pair) => pair.slice(name.length + 1));
   if (values.length > 1) throw invalidToken('several cookies of one name were sent');

@@ -1,6 +1,7 @@
-import { ZeroTrustError } from '../core/zero-trust-error.js';
 import { REFRESH_COOKIE, readCookie } from './cookies.js';
+import { accessTokenOfRequest } from './presented-token.js';
 import type { SessionDelivery } from './session.js';
+import { ambiguousCredentials } from './sessions.errors.js';
 
 export interface PresentedRefreshToken {
   readonly text: string;
@@ -8,9 +9,10 @@ export interface PresentedRefreshToken {
 }
 
 /**
- * The refresh token of a request: in its body, or as `__Host-refresh` where cookies are in use.
+ * The refresh token of a request: in its body, or as `__Host-refresh` where cookies are in use. An access token may
+ * come along, the same way.
  *
- * @throws ZeroTrustError `ambiguous-credentials` when both were sent.
+ * @throws ZeroTrustError `ambiguous-credentials` when tokens came both ways.
  */
 export function presentedRefreshTokenOf(
   request: unknown,
@@ -20,11 +22,13 @@ export function presentedRefreshTokenOf(
   const { headers } = request as { readonly headers: { readonly cookie?: string } };
   const cookie = cookies ? readCookie(headers.cookie, REFRESH_COOKIE) : undefined;
   const body = inBody ?? undefined;
-  if (cookie !== undefined && body !== undefined) {
-    throw new ZeroTrustError('ambiguous-credentials', {
-      detail: 'a refresh token was sent in the body and as a cookie',
-    });
-  }
-  if (cookie !== undefined) return { text: cookie, delivery: 'cookie' };
-  return body === undefined ? undefined : { text: body, delivery: 'token' };
+  if (cookie !== undefined && body !== undefined)
+    throw ambiguousCredentials('a refresh token was sent in the body and as a cookie');
+  const text = cookie ?? body;
+  if (text === undefined) return undefined;
+  const delivery = cookie === undefined ? 'token' : 'cookie';
+  const access = accessTokenOfRequest(request, cookies);
+  if (access && access.delivery !== delivery)
+    throw ambiguousCredentials('one token was sent as a cookie and the other one was not');
+  return { text, delivery };
 }

@@ -1,8 +1,7 @@
 import type { ExecutionContext } from '@nestjs/common';
-import { ZeroTrustError } from '../core/zero-trust-error.js';
 import { ACCESS_COOKIE, readCookie } from './cookies.js';
 import type { SessionDelivery } from './session.js';
-import { invalidToken } from './sessions.errors.js';
+import { ambiguousCredentials, invalidToken } from './sessions.errors.js';
 
 /** An access token as it was sent, and how; the same words as for how it was handed over. */
 export interface PresentedToken {
@@ -13,14 +12,15 @@ export interface PresentedToken {
 /** What Node.js keeps of a request: `rawHeaders` shows the second of two headers, `headers` hides it. */
 interface CarriesHeaders {
   readonly rawHeaders: readonly string[];
-  readonly headers?: { readonly cookie?: string };
+  readonly headers?: { readonly cookie?: string; readonly upgrade?: string };
   readonly url?: string;
 }
 
 /**
  * The access token of a call: `Authorization`, once, the word `Bearer`, one space, the token (RFC 6750 2.1); or, over
  * HTTP and where cookies are in use, `__Host-access`. A token in a query ends up in logs and is refused (ASVS 14.2.1);
- * one in a body is not looked at. A websocket takes no cookie: a browser sends it along for any page that opens one.
+ * one in a body is not looked at. A websocket takes no cookie, nor does GraphQL over one: a browser sends it along for any
+ * page that opens a socket, and asks nobody first.
  *
  * @returns undefined when there is no token at all, or another scheme.
  * @throws ZeroTrustError `invalid-credentials`; `ambiguous-credentials` when both were sent.
@@ -28,7 +28,7 @@ interface CarriesHeaders {
 export function presentedTokenOf(execution: ExecutionContext, cookies: boolean): PresentedToken | undefined {
   const type = execution.getType<string>();
   const request = requestOf(type, execution);
-  return request && tokenOf(request, cookies && type !== 'ws');
+  return request && tokenOf(request, cookies && type !== 'ws' && request.headers?.upgrade === undefined);
 }
 
 /** The same of an HTTP request that is at hand, for handlers that ask for it themselves. */
@@ -42,9 +42,7 @@ function tokenOf(request: CarriesHeaders, cookies: boolean): PresentedToken | un
   const cookie = cookies ? readCookie(request.headers?.cookie, ACCESS_COOKIE) : undefined;
   if (cookie === undefined) return bearer === undefined ? undefined : { token: bearer, delivery: 'token' };
   if (bearer !== undefined) {
-    throw new ZeroTrustError('ambiguous-credentials', {
-      detail: 'a bearer token and a cookie were sent; one of them says who is asking',
-    });
+    throw ambiguousCredentials('a bearer token and a cookie were sent');
   }
   return { token: cookie, delivery: 'cookie' };
 }

@@ -18,12 +18,12 @@ export class ProofRefusals {
     throw error;
   }
 
-  /** Lets through what `work` gives; what it refuses with 401 is recorded first. */
+  /** Lets through what `work` gives; a proof that it refuses is recorded first. */
   async recording<T>(work: () => T | Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      if (error instanceof ZeroTrustError && error.status === 401) await this.#record(error);
+      if (error instanceof ZeroTrustError && isOfProof(error)) await this.#record(error);
       throw error;
     }
   }
@@ -38,3 +38,6 @@ export class ProofRefusals {
     });
   }
 }
+
+const isOfProof = ({ status, code }: ZeroTrustError): boolean =>
+  status === 401 || code === 'ambiguous-credentials';

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
 import { ACCESS_COOKIE, REFRESH_COOKIE, writeCookie } from './cookies.js';
 import type { SessionDelivery } from './session.js';
 import type { IssuedTokens } from './session.issuer.js';
@@ -14,16 +15,13 @@ export interface SessionAnswer {
   readonly tokenType?: 'Bearer';
 }
 
-/** The part of Node's response that both adapters share; Fastify keeps it in `raw`. */
-interface RawResponse {
-  getHeader(name: string): number | string | string[] | undefined;
-  setHeader(name: string, value: string | string[]): unknown;
-}
-
 /** Hands tokens to a client: in cookies that JavaScript cannot read, or in the body, never in both. */
 @Injectable()
 export class SessionHandover {
-  constructor(private readonly settings: SessionsSettings) {}
+  constructor(
+    private readonly settings: SessionsSettings,
+    private readonly host: HttpAdapterHost,
+  ) {}
 
   /**
    * @param response of the adapter (`@Res({ passthrough: true })`)
@@ -31,32 +29,33 @@ export class SessionHandover {
    */
   hand(response: unknown, issued: IssuedTokens, delivery: SessionDelivery): SessionAnswer {
     const { accessToken, refreshToken, expiresInSeconds: expiresIn } = issued;
-    const raw = rawOf(response);
-    raw.setHeader('Cache-Control', 'no-store');
+    this.#set(response, 'Cache-Control', 'no-store');
     if (delivery === 'token') {
       return { status: 'authenticated', accessToken, refreshToken, tokenType: 'Bearer', expiresIn };
     }
-    addCookies(raw, [
-      writeCookie(ACCESS_COOKIE, accessToken, expiresIn),
+    this.#addCookie(response, writeCookie(ACCESS_COOKIE, accessToken, expiresIn));
+    this.#addCookie(
+      response,
       writeCookie(REFRESH_COOKIE, refreshToken, this.settings.absoluteLifetimeSeconds),
-    ]);
+    );
     return { status: 'authenticated', expiresIn };
   }
 
   /** Takes the cookies away, and asks the browser to forget what else it keeps of this site (ASVS 14.3.1). */
   takeBack(response: unknown): void {
-    const raw = rawOf(response);
-    raw.setHeader('Cache-Control', 'no-store');
-    raw.setHeader('Clear-Site-Data', '"cache", "cookies", "storage"');
-    addCookies(raw, [writeCookie(ACCESS_COOKIE, '', 0), writeCookie(REFRESH_COOKIE, '', 0)]);
+    this.#set(response, 'Cache-Control', 'no-store');
+    this.#set(response, 'Clear-Site-Data', '"cache", "cookies", "storage"');
+    if (!this.settings.cookies) return;
+    for (const name of [ACCESS_COOKIE, REFRESH_COOKIE] as const)
+      this.#addCookie(response, writeCookie(name, '', 0));
   }
-}
 
-function addCookies(raw: RawResponse, cookies: readonly string[]): void {
-  const set = raw.getHeader('Set-Cookie') ?? [];
-  raw.setHeader('Set-Cookie', [...(Array.isArray(set) ? set : [String(set)]), ...cookies]);
-}
+  #set(response: unknown, name: string, value: string): void {
+    this.host.httpAdapter.setHeader(response, name, value);
+  }
 
-function rawOf(response: unknown): RawResponse {
-  return ((response as { raw?: RawResponse }).raw ?? response) as RawResponse;
+  /** By the adapter, which keeps what the handler or its host has set besides. */
+  #addCookie(response: unknown, cookie: string): void {
+    this.host.httpAdapter.appendHeader(response, 'Set-Cookie', cookie);
+  }
 }

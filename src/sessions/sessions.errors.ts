@@ -36,3 +36,13 @@ const CHALLENGE = { 'WWW-Authenticate': 'Bearer error="invalid_token"' };
 export function invalidToken(fault: TokenFault, cause?: unknown): ZeroTrustError {
   return new ZeroTrustError('invalid-credentials', { detail: fault, cause, headers: CHALLENGE });
 }
+
+/** Two proofs in one request: nobody could say which of them says who is asking. */
+export function ambiguousCredentials(
+  detail:
+    | 'a bearer token and a cookie were sent'
+    | 'a refresh token was sent in the body and as a cookie'
+    | 'one token was sent as a cookie and the other one was not',
+): ZeroTrustError {
+  return new ZeroTrustError('ambiguous-credentials', { detail });
+}
