@@ -130,3 +130,4 @@ export { AccountsService, type NewAccount } from './identity/accounts.service.js
 export { type Account } from './identity/account.store.js';
 export { IdentityModule } from './identity/identity.module.js';
 export { type IdentityOptions } from './identity/identity.options.js';
+export { SecondFactorsService } from './identity/second-factors.service.js';

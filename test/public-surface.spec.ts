@@ -43,6 +43,7 @@ const RUNTIME_EXPORTS = [
   'RolesService',
   'RouteInventory',
   'SYSTEM_PRINCIPAL',
+  'SecondFactorsService',
   'SecurityEvents',
   'SessionHandover',
   'SessionsModule',

@@ -64,8 +64,10 @@ try {
 
 function printAccounts(accounts: readonly DemoAccount[]): void {
   console.log('\nDemo accounts (also in .data/demo-accounts.json; shown this once):');
-  for (const { email, password, roles } of accounts)
-    console.log(`  ${email.padEnd(24)} ${password}   ${roles.join(', ')}`);
+  for (const { email, password, roles, totpSecret } of accounts) {
+    const factor = totpSecret === undefined ? '' : `   TOTP ${totpSecret}`;
+    console.log(`  ${email.padEnd(24)} ${password}   ${roles.join(', ')}${factor}`);
+  }
   console.log('');
 }
 

@@ -1,5 +1,7 @@
 import { Module } from '@nestjs/common';
+import { Secret, TOTP } from 'otpauth';
 import { AccessModule } from '../../src/access/access.module.js';
+import { SYSTEM_PRINCIPAL } from '../../src/access/actor.js';
 import { AuditModule } from '../../src/audit/audit.module.js';
 import { Clock } from '../../src/core/clock.js';
 import { PipelineModule } from '../../src/core/pipeline.module.js';
@@ -9,6 +11,7 @@ import { HttpModule } from '../../src/http/http.module.js';
 import { Argon2Engine } from '../../src/identity/argon2.engine.js';
 import { IdentityModule } from '../../src/identity/identity.module.js';
 import type { IdentityOptions } from '../../src/identity/identity.options.js';
+import { SecondFactorsService } from '../../src/identity/second-factors.service.js';
 import { SessionsModule } from '../../src/sessions/sessions.module.js';
 import { ThrottlingModule } from '../../src/throttler/throttling.module.js';
 import type { ThrottlingOptions } from '../../src/throttler/throttling.options.js';
@@ -92,6 +95,16 @@ export class Service {
 
   login(email: unknown, password: unknown, delivery: unknown = 'token'): Promise<Answer> {
     return this.send('POST', '/auth/login', { email, password, delivery });
+  }
+
+  /** Gives an account a second factor and signs it in with that. */
+  async tokenByFactor(id: string, email: string): Promise<string> {
+    const { secret } = await this.get(SecondFactorsService).provisionTotp(id, SYSTEM_PRINCIPAL);
+    const { body } = await this.login(email, PASSWORD);
+    const { challengeId } = body as { challengeId: string };
+    const code = TOTP.generate({ secret: Secret.fromBase32(secret), timestamp: this.get(Clock).nowMs() });
+    const answer = await this.send('POST', '/auth/login/mfa', { challengeId, method: 'totp', code });
+    return (answer.body as { accessToken: string }).accessToken;
   }
 
   async tokenOf(email: string): Promise<string> {

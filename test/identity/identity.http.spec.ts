@@ -12,6 +12,7 @@ describe.each(ADAPTERS)('identity over HTTP on %s', (adapter) => {
   let db: IdentityDatabase;
   let service: Service;
   const ids: Record<string, string> = {};
+  let admin: string;
   beforeAll(async () => {
     db = await IdentityDatabase.create();
     service = await new Service().start(db, adapter);
@@ -27,6 +28,7 @@ describe.each(ADAPTERS)('identity over HTTP on %s', (adapter) => {
       .get(GrantsService)
       .grant({ subject: ids['admin']!, role: 'keeper', reason: 'test' }, SYSTEM_PRINCIPAL);
     await service.get(AccountsService).disable(ids['disabled']!, SYSTEM_PRINCIPAL);
+    admin = await service.tokenByFactor(ids['admin']!, 'admin@example.test');
   });
   afterAll(async () => {
     await service.running.close();
@@ -55,13 +57,7 @@ describe.each(ADAPTERS)('identity over HTTP on %s', (adapter) => {
   });
 
   test('who has signed in sees who they are, what they may do and how sure we are', async () => {
-    const before = Math.floor(Date.now() / 1000);
-    const answer = await service.send(
-      'GET',
-      '/auth/me',
-      undefined,
-      await service.tokenOf('admin@example.test'),
-    );
+    const answer = await service.send('GET', '/auth/me', undefined, admin);
     expect(answer.status).toBe(200);
     expect(answer.body).toEqual({
       id: ids['admin'],
@@ -69,12 +65,13 @@ describe.each(ADAPTERS)('identity over HTTP on %s', (adapter) => {
       displayName: 'The admin',
       roles: ['keeper'],
       permissions: ['accounts:disable', 'accounts:end-sessions', 'accounts:read'],
-      acr: 'aal1',
-      amr: ['pwd'],
+      acr: 'aal2',
+      amr: ['pwd', 'otp'],
       authTime: expect.any(Number) as number,
       sessionId: expect.stringMatching(/^[0-9a-f-]{36}$/) as string,
     });
-    expect((answer.body as { authTime: number }).authTime).toBeGreaterThanOrEqual(before);
+    const { authTime } = answer.body as { authTime: number };
+    expect(Math.abs(Date.now() / 1000 - authTime)).toBeLessThan(300);
     expect(answer.headers.get('cache-control')).toBe('no-store');
     expect((await service.send('GET', '/auth/me')).status).toBe(401);
   });
@@ -235,8 +232,27 @@ describe.each(ADAPTERS)('identity over HTTP on %s', (adapter) => {
     }
   });
 
+  test('changing an account asks for a second factor of the last ten minutes, and says so as RFC 9470 does', async () => {
+    const { id } = await service
+      .get(AccountsService)
+      .create({ email: 'keeper@example.test', displayName: 'Keeper', password: PASSWORD });
+    await service.get(GrantsService).grant({ subject: id, role: 'keeper', reason: 'test' }, SYSTEM_PRINCIPAL);
+    const keeper = await service.tokenOf('keeper@example.test');
+    expect((await service.send('GET', '/admin/accounts', undefined, keeper)).status).toBe(200);
+    for (const [method, path] of [
+      ['POST', `/admin/accounts/${ids['alice']!}/disable`],
+      ['POST', `/admin/accounts/${ids['alice']!}/enable`],
+      ['DELETE', `/admin/accounts/${ids['alice']!}/sessions`],
+    ] as const) {
+      const refused = await service.send(method, path, undefined, keeper);
+      expect([refused.status, refused.headers.get('www-authenticate')]).toEqual([
+        401,
+        'Bearer error="insufficient_user_authentication", acr_values="aal2", max_age="600"',
+      ]);
+    }
+  });
+
   test('RBAC-22 the list of accounts shows six fields of each, by cursor, and sorts or filters by nothing', async () => {
-    const admin = await service.tokenOf('admin@example.test');
     const seen: { id: string }[] = [];
     for (let next: string | null = ''; next !== null;) {
       const path: string = `/admin/accounts?limit=2${next === '' ? '' : `&after=${next}`}`;
@@ -282,7 +298,6 @@ describe.each(ADAPTERS)('identity over HTTP on %s', (adapter) => {
   });
 
   test('a disabled account is out at once, comes in again when it is enabled, and its old sessions stay dead', async () => {
-    const admin = await service.tokenOf('admin@example.test');
     const alice = await service.tokenOf('alice@example.test');
     const change = (what: string, id = ids['alice']!): Promise<Answer> =>
       service.send('POST', `/admin/accounts/${id}/${what}`, undefined, admin);
@@ -301,7 +316,6 @@ describe.each(ADAPTERS)('identity over HTTP on %s', (adapter) => {
   });
 
   test('an administrator ends all sessions of an account, and the account can sign in again', async () => {
-    const admin = await service.tokenOf('admin@example.test');
     const tokens = [await service.tokenOf('alice@example.test'), await service.tokenOf('alice@example.test')];
     const path = `/admin/accounts/${ids['alice']!}/sessions`;
     expect((await service.send('DELETE', path, undefined, admin)).status).toBe(204);

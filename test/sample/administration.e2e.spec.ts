@@ -84,6 +84,9 @@ describe('administration', () => {
       'GET /health/live',
       'GET /health/ready',
       'POST /auth/login',
+      'POST /auth/login/mfa',
+      'POST /auth/logout',
+      'POST /auth/refresh',
     ]);
   });
 

@@ -1,6 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import pg from 'pg';
-import { startSample, type Caller, type Sample } from '../support/sample.js';
+import { SYSTEM_PRINCIPAL } from '../../src/access/actor.js';
+import { GrantsService } from '../../src/access/grants.service.js';
+import { Caller, startSample, type Answer, type Sample } from '../support/sample.js';
 
 const IBAN = 'DE89370400440532013000';
 const INVOICE = { clientName: 'Ada Ltd', iban: IBAN, amountCents: 12_345, currency: 'EUR' };
@@ -51,6 +54,65 @@ describe('invoices', () => {
     const admin = await sample.signIn('admin');
     expect((await viewer.get('/invoices')).status).toBe(403);
     expect((await admin.get('/invoices')).status).toBe(403);
+  });
+
+  describe('approval', () => {
+    const approve = (caller: Caller, id: string): Promise<Answer> => caller.post(`/invoices/${id}/approve`);
+    const made = async (by = clerk): Promise<string> =>
+      ((await by.post('/invoices', INVOICE)).body as InvoiceBody).id;
+
+    test('an invoice is approved once, by somebody who may', async () => {
+      const id = await made();
+      expect((await approve(clerk, id)).status).toBe(403);
+      const approved = await approve(approver, id);
+      expect([approved.status, approved.body]).toEqual([
+        200,
+        expect.objectContaining({
+          id,
+          approvedBy: await sample.accountId('approver'),
+          approvedAt: expect.any(String) as string,
+        }),
+      ]);
+      expect((await approve(approver, id)).status).toBe(409);
+      expect((await approve(approver, randomUUID())).status).toBe(404);
+      expect((await approve(approver, 'x')).status).toBe(400);
+    });
+
+    test('of several who approve one at the same moment, one does', async () => {
+      const id = await made();
+      const answers = await Promise.all(Array.from({ length: 8 }, () => approve(approver, id)));
+      expect(answers.map(({ status }) => status).sort()).toEqual([200, ...Array<number>(7).fill(409)]);
+    });
+
+    test('whoever made an invoice cannot approve it, whatever roles they hold', async () => {
+      await sample.app
+        .get(GrantsService)
+        .grant(
+          { subject: await sample.accountId('approver'), role: 'clerk', reason: 'covers for a colleague' },
+          SYSTEM_PRINCIPAL,
+        );
+      const own = await made(approver);
+      expect((await approve(approver, own)).status).toBe(403);
+      expect((await approver.get(`/invoices/${own}`)).body).toMatchObject({ approvedBy: null });
+      expect((await approve(approver, await made())).status).toBe(200);
+    });
+
+    test('MFA-20 a client that follows the challenge of RFC 9470 approves', async () => {
+      const id = await made();
+      const { password } = sample.accounts.find(({ email }) => email === 'approver@example.test')!;
+      const stepUp = async (by: Caller, proof: object): Promise<Caller> => {
+        const answer = await by.post('/auth/step-up', proof);
+        return new Caller(sample.url, (answer.body as { accessToken: string }).accessToken);
+      };
+      const lowered = await stepUp(approver, { method: 'password', password });
+      const refused = await approve(lowered, id);
+      expect([refused.status, refused.headers.get('www-authenticate')]).toEqual([
+        401,
+        'Bearer error="insufficient_user_authentication", acr_values="aal2", max_age="300"',
+      ]);
+      approver = await stepUp(lowered, { method: 'totp', code: sample.codeOf('approver') });
+      expect((await approve(approver, id)).status).toBe(200);
+    });
   });
 
   test('ENC-01 the account number is nowhere in the stored row', async () => {

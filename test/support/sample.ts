@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Secret, TOTP } from 'otpauth';
 import { AppModule } from '../../sample/src/app.module.js';
 import { seedDemoAccounts, type DemoAccount } from '../../sample/src/demo-accounts.js';
 import { AccountsService } from '../../src/identity/accounts.service.js';
@@ -64,8 +65,10 @@ export interface Sample {
   readonly database: TestDatabase;
   readonly accounts: readonly DemoAccount[];
   readonly anonymous: Caller;
-  /** Signs a demo account in over HTTP. */
+  /** Signs a demo account in over HTTP, with its second factor where it has one: those twice in 30 seconds at most. */
   signIn(name: string): Promise<Caller>;
+  /** What the app of a demo account shows, not used before. */
+  codeOf(name: string): string;
   accountId(name: string): Promise<string>;
   close(): Promise<void>;
 }
@@ -77,6 +80,20 @@ export interface SampleOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Keeps the limits that the service has when it is left alone. */
   readonly strictLimits?: boolean;
+}
+
+/** Codes of TOTP secrets, each used once: this step's, then the one that the drift allows. */
+class FreshCodes {
+  readonly #lastSteps = new Map<string, number>();
+
+  next(secret: string): string {
+    const now = TOTP.counter();
+    const step = Math.max(now, (this.#lastSteps.get(secret) ?? 0) + 1);
+    if (step > now + 1)
+      throw new TypeError('every code of this time is used: keep the Caller of the first sign-in');
+    this.#lastSteps.set(secret, step);
+    return TOTP.generate({ secret: Secret.fromBase32(secret), timestamp: step * 30_000 });
+  }
 }
 
 const GENEROUS = resolveThrottlingOptions({
@@ -108,11 +125,24 @@ export async function startSample(options: SampleOptions = {}): Promise<Sample> 
     });
     const { accounts } = await seedDemoAccounts(started.app, join(folder, 'demo-accounts.json'));
     const anonymous = new Caller(started.url);
-    const signIn = async (name: string): Promise<Caller> => {
+    const codes = new FreshCodes();
+    const accountOf = (name: string): DemoAccount => {
       const account = accounts.find(({ email }) => email === `${name}@example.test`);
       if (!account) throw new TypeError(`no demo account ${name}`);
-      const { email, password } = account;
-      const answer = await anonymous.post('/auth/login', { email, password, delivery: 'token' });
+      return account;
+    };
+    const codeOf = (name: string): string => {
+      const { totpSecret } = accountOf(name);
+      if (totpSecret === undefined) throw new TypeError(`${name} has no second factor`);
+      return codes.next(totpSecret);
+    };
+    const signIn = async (name: string): Promise<Caller> => {
+      const { email, password, totpSecret } = accountOf(name);
+      let answer = await anonymous.post('/auth/login', { email, password, delivery: 'token' });
+      if (totpSecret !== undefined && answer.status === 200) {
+        const { challengeId } = answer.body as { challengeId: string };
+        answer = await anonymous.post('/auth/login/mfa', { challengeId, method: 'totp', code: codeOf(name) });
+      }
       if (answer.status !== 200) throw new Error(`sign-in of ${name}: ${answer.status} ${answer.text}`);
       return new Caller(started.url, (answer.body as { accessToken: string }).accessToken);
     };
@@ -123,6 +153,7 @@ export async function startSample(options: SampleOptions = {}): Promise<Sample> 
       accounts,
       anonymous,
       signIn,
+      codeOf,
       accountId: async (name) => {
         const account = await started.app.get(AccountsService).findByEmail(`${name}@example.test`);
         if (!account) throw new TypeError(`no demo account ${name}`);

@@ -1,5 +1,5 @@
-import { Body, Controller, Get, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
-import { CurrentPrincipal, RequirePermission, type Principal } from 'nestjs-zero-trust';
+import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
+import { CurrentPrincipal, RequireAssurance, RequirePermission, type Principal } from 'nestjs-zero-trust';
 import { PageQuery, type Page } from '../page.query.js';
 import { CreateInvoiceDto } from './invoices.dto.js';
 import { InvoicesService, type InvoiceView } from './invoices.service.js';
@@ -24,5 +24,16 @@ export class InvoicesController {
   @RequirePermission('invoices:read')
   read(@Param('id', ParseUUIDPipe) id: string): Promise<InvoiceView> {
     return this.invoices.read(id);
+  }
+
+  @Post(':id/approve')
+  @RequirePermission('invoices:approve')
+  @RequireAssurance({ acr: 'aal2', maxAgeSeconds: 300 })
+  @HttpCode(200)
+  approve(
+    @CurrentPrincipal() caller: Principal,
+    @Param('id', ParseUUIDPipe) id: string,
+  ): Promise<InvoiceView> {
+    return this.invoices.approve(caller, id);
   }
 }

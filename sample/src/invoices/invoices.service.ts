@@ -10,9 +10,10 @@ import {
   ZeroTrustError,
   type Principal,
 } from 'nestjs-zero-trust';
-import { MoreThan, type Repository } from 'typeorm';
+import { IsNull, MoreThan, type Repository } from 'typeorm';
 import { pageOf, readAhead, type Page, type PageQuery } from '../page.query.js';
 import { Invoice } from './invoice.entity.js';
+import { approvableInvoice } from './invoice.rules.js';
 import type { CreateInvoiceDto } from './invoices.dto.js';
 
 export interface InvoiceView {
@@ -24,6 +25,8 @@ export interface InvoiceView {
   readonly amountCents: number;
   readonly currency: string;
   readonly createdAt: string;
+  readonly approvedBy: string | null;
+  readonly approvedAt: string | null;
 }
 
 @Injectable()
@@ -58,6 +61,8 @@ export class InvoicesService {
       amountCents: String(dto.amountCents),
       currency: dto.currency,
       createdAt,
+      approvedBy: null,
+      approvedAt: null,
     };
     await this.unitOfWork.run(async () => {
       await this.invoices.insert(invoice);
@@ -72,9 +77,34 @@ export class InvoicesService {
   }
 
   async read(id: string): Promise<InvoiceView> {
+    return this.#view(await this.#existing(id));
+  }
+
+  /** Once: of two who approve it at the same moment, the second is told so. */
+  async approve(caller: Principal, id: string): Promise<InvoiceView> {
+    const object = await this.#existing(id);
+    // Whoever may approve may read: a refusal need not hide that there is such an invoice.
+    await this.access.require('invoices:approve', { rule: approvableInvoice, id, object, hidden: false });
+    await this.unitOfWork.run(async () => {
+      const { affected } = await this.invoices.update(
+        { id, approvedBy: IsNull() },
+        { approvedBy: caller.subject, approvedAt: new Date(this.clock.nowMs()) },
+      );
+      if (affected !== 1) throw new ZeroTrustError('conflict', { detail: 'the invoice is approved already' });
+      await this.events.publish({
+        action: 'invoice.approved',
+        outcome: 'success',
+        delivery: 'same-transaction',
+        target: { type: 'invoice', id },
+      });
+    });
+    return this.read(id);
+  }
+
+  async #existing(id: string): Promise<Invoice> {
     const invoice = await this.invoices.findOneBy({ id });
     if (!invoice) throw new ZeroTrustError('not-found', { detail: 'there is no such invoice' });
-    return this.#view(invoice);
+    return invoice;
   }
 
   async #view(invoice: Invoice): Promise<InvoiceView> {
@@ -88,6 +118,8 @@ export class InvoicesService {
       amountCents: Number(invoice.amountCents),
       currency,
       createdAt: invoice.createdAt.toISOString(),
+      approvedBy: invoice.approvedBy,
+      approvedAt: invoice.approvedAt?.toISOString() ?? null,
     };
   }
 }
