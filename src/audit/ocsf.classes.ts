@@ -54,4 +54,5 @@ export const SEVERITY_OF_ACTION: ReadonlyMap<string, number> = new Map([
   ['account.tampered', 4],
   ['audit.gap', 4],
   ['encryption.integrity-failed', 4],
+  ['session.reuse-detected', 4],
 ]);

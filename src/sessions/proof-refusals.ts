@@ -11,10 +11,13 @@ import { invalidToken, type TokenFault } from './sessions.errors.js';
 export class ProofRefusals {
   constructor(private readonly events: SecurityEvents) {}
 
-  /** @throws ZeroTrustError `invalid-credentials`, always. */
-  async refuse(fault: TokenFault): Promise<never> {
+  /**
+   * @param sessionId of the session that the proof belongs to, where that is beyond doubt
+   * @throws ZeroTrustError `invalid-credentials`, always.
+   */
+  async refuse(fault: TokenFault, sessionId?: string): Promise<never> {
     const error = invalidToken(fault);
-    await this.#record(error);
+    await this.#record(error, sessionId);
     throw error;
   }
 
@@ -28,11 +31,12 @@ export class ProofRefusals {
     }
   }
 
-  #record({ code, detail }: ZeroTrustError): Promise<void> {
+  #record({ code, detail }: ZeroTrustError, sessionId?: string): Promise<void> {
     return this.events.publish({
       action: 'authentication.refused',
       outcome: 'failure',
       delivery: 'detached',
+      ...(sessionId !== undefined && { target: { type: 'session', id: sessionId } }),
       reason: detail,
       detail: { code },
     });

@@ -58,7 +58,7 @@ export class RefreshService {
   /** It was not the current one: a retry, reuse, or a session that is over. */
   async #judgeOther(token: RefreshToken, presented: PresentedGeneration): Promise<IssuedTokens> {
     const state = await this.store.stateOf(presented, false);
-    if (!state || isOver(state)) return this.refusals.refuse(faultOf(state));
+    if (!state || isOver(state)) return this.refusals.refuse(faultOf(state), token.sessionId);
     if (this.#isRetry(token, state)) return this.#issue(state, token);
     if (token.generation === state.generation) {
       // It is the current one after all: it was over a moment ago, and now is not (a sighting came in, or a clock was
@@ -94,7 +94,7 @@ export class RefreshService {
       return { reuse: fault };
     });
     if ('retry' in judged) return this.#issue(judged.retry, token);
-    if ('over' in judged) return this.refusals.refuse(judged.over);
+    if ('over' in judged) return this.refusals.refuse(judged.over, token.sessionId);
     // Reuse has an event of its own already.
     throw invalidToken(judged.reuse);
   }

@@ -1,0 +1,494 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { uuidV7 } from '../../src/core/uuid-v7.js';
+import { AuditRecorder } from '../../src/audit/audit.recorder.js';
+import { UnitOfWork } from '../../src/database/unit-of-work.js';
+import { RefreshStore } from '../../src/sessions/refresh.store.js';
+import { SessionActivity } from '../../src/sessions/session-activity.js';
+import { SigningKeys } from '../../src/sessions/signing-keys.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { accessTokenOf, Edge, refreshTokenOf, type EdgeAnswer } from './edge-application.js';
+import { SessionRows } from './session-rows.js';
+
+let database: TestDatabase;
+let rows: SessionRows;
+let one: Edge;
+let two: Edge;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  rows = await SessionRows.connect(database.ownerUrl);
+  one = await Edge.start({ database });
+  two = await Edge.start({ database, adapter: 'fastify' });
+});
+afterAll(async () => {
+  await one.close();
+  await two.close();
+  await rows.close();
+  await database.drop();
+});
+beforeEach(() => {
+  one.events.splice(0);
+  two.events.splice(0);
+});
+
+const subject = (): string => uuidV7(Date.now());
+const statusesOf = (answers: readonly EdgeAnswer[]): number[] => answers.map(({ status }) => status);
+const ended = (id: string): Promise<string | null> => rows.of(id).then(({ reason }) => reason);
+
+describe('Reuse of a refresh token', () => {
+  test('REF-01 REF-08 ends the family with its access tokens everywhere, recorded, felt, and not rolled back by the 401; other sessions live', async () => {
+    const alice = subject();
+    const [family, other] = [await one.open({ subject: alice }), await one.open({ subject: alice })];
+    const first = await two.refresh(family.refreshToken);
+    const tokens = [family.accessToken, accessTokenOf(first)];
+    for (const token of tokens) {
+      expect([await one.ask(token), await two.ask(token)]).toEqual([200, 200]);
+    }
+    await rows.ageRotation(family.sessionId, '10.1 s');
+
+    const reused = await one.refresh(family.refreshToken);
+
+    expect([reused.status, reused.body['code']]).toEqual([401, 'invalid-credentials']);
+    for (const token of tokens) expect(await one.ask(token)).toBe(401);
+    await vi.waitUntil(async () => (await two.ask(tokens[0])) === 401, { timeout: 1_000, interval: 5 });
+    expect(await two.ask(tokens[1])).toBe(401);
+    expect((await two.refresh(refreshTokenOf(first))).status).toBe(401);
+    expect(await ended(family.sessionId)).toBe('refresh-reuse');
+    expect(await rows.countOfFeed(family.sessionId)).toBe(1);
+    const recorded = await rows.recorded('session.reuse-detected', family.sessionId);
+    expect(recorded.length).toBe(1);
+    expect(JSON.parse(recorded[0]!)).toMatchObject({
+      ...{ severity_id: 4, session: { uid: family.sessionId }, user: { uid: alice } },
+      unmapped: { detail: { presented: 0, current: 1, clientId: 'first-party' } },
+    });
+    expect(await two.ask(other.accessToken)).toBe(200);
+    expect((await two.refresh(other.refreshToken)).status).toBe(200);
+  });
+
+  test('REF-24 raises one event at once that names session, subject, address, time and both generations, and holds no token', async () => {
+    const alice = subject();
+    const { sessionId, refreshToken } = await one.open({ subject: alice });
+    const successor = refreshTokenOf(await one.refresh(refreshToken));
+    await one.refresh(successor);
+    one.events.splice(0);
+    const before = one.clock.nowMs();
+
+    await one.refresh(refreshToken);
+
+    expect(one.events).toEqual([
+      expect.objectContaining({
+        ...{ action: 'session.reuse-detected', outcome: 'failure', delivery: 'same-transaction' },
+        ...{ actor: alice, target: { type: 'session', id: sessionId } },
+        ...{ reason: 'the refresh token was used before', sourceAddress: '127.0.0.1', occurredAtMs: before },
+        detail: { presented: 0, current: 2, clientId: 'first-party' },
+      }),
+    ]);
+    const texts = [JSON.stringify(one.events), ...(await rows.recorded(sessionId))];
+    for (const token of [refreshToken, successor]) {
+      const bytes = Buffer.from(token.slice('zt_refresh_'.length), 'base64url');
+      for (const part of [
+        token,
+        token.slice(35, 60),
+        bytes.toString('hex', 16, 32),
+        bytes.toString('hex', 36),
+      ])
+        expect(texts.filter((text) => text.includes(part))).toEqual([]);
+    }
+  });
+
+  test('of a generation that is older than the preceding one is reuse at any time, also inside the window', async () => {
+    const { sessionId, refreshToken } = await one.open();
+    await two.refresh(refreshTokenOf(await one.refresh(refreshToken)));
+    expect((await one.refresh(refreshToken)).status).toBe(401);
+    expect(await ended(sessionId)).toBe('refresh-reuse');
+  });
+
+  test('of a token whose successor was used is reuse: a retry is for answers that nobody got', async () => {
+    const { sessionId, refreshToken } = await one.open();
+    const successor = refreshTokenOf(await one.refresh(refreshToken));
+    expect((await one.refresh(refreshToken)).status).toBe(200);
+    expect((await one.refresh(successor)).status).toBe(200);
+    expect((await one.refresh(refreshToken)).status).toBe(401);
+    expect(await ended(sessionId)).toBe('refresh-reuse');
+  });
+
+  test('by fifty at once ends the family once, with one event; those who came second are refused and recorded too', async () => {
+    const { sessionId, refreshToken } = await one.open();
+    await one.refresh(refreshToken);
+    await rows.ageRotation(sessionId, '11 s');
+    one.events.splice(0);
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, at) => (at % 2 ? one : two).refresh(refreshToken)),
+    );
+    expect(new Set(statusesOf(answers))).toEqual(new Set([401]));
+    const actions = [...one.events, ...two.events].map(({ action }) => action).sort();
+    expect(actions.filter((action) => action === 'session.reuse-detected').length).toBe(1);
+    expect(actions.filter((action) => action === 'authentication.refused').length).toBe(49);
+    expect(await rows.countOfFeed(sessionId)).toBe(1);
+  });
+
+  test('REF-23 a thousand replays of a dead family are refused alike, and leave a handful of entries', async () => {
+    const { sessionId, refreshToken } = await one.open();
+    const current = refreshTokenOf(await one.refresh(refreshToken));
+    await one.sessions.end(sessionId, 'logout');
+    const bodies = new Set<string>();
+    for (let round = 0; round < 20; round += 1) {
+      const answers = await Promise.all(
+        Array.from({ length: 50 }, (_, at) => one.refresh(at % 2 ? refreshToken : current)),
+      );
+      for (const { status, body } of answers) bodies.add(`${String(status)} ${String(body['code'])}`);
+    }
+    expect([...bodies]).toEqual(['401 invalid-credentials']);
+    await one.get(AuditRecorder).flush();
+    // Five of each window of ten seconds, and one that counts the rest; none is lost.
+    const entries = await rows.recorded('authentication.refused', 'the session has ended', sessionId);
+    expect(entries.length).toBeLessThan(60);
+    const counts = entries.map((entry) => (JSON.parse(entry) as { count?: number }).count ?? 1);
+    expect(counts.reduce((sum, each) => sum + each)).toBe(1_000);
+    expect(await ended(sessionId)).toBe('logout');
+  }, 60_000);
+
+  test('REF-23 a token of a session whose row is gone is refused like any other', async () => {
+    const { sessionId, refreshToken } = await one.open();
+    await rows.client.query('BEGIN');
+    await rows.client.query("INSERT INTO audit.pending (id, entry) VALUES (gen_random_uuid(), '{}')");
+    await rows.client.query('DELETE FROM sessions.session WHERE id = $1', [sessionId]);
+    await rows.client.query('COMMIT');
+    expect((await one.refresh(refreshToken)).status).toBe(401);
+    expect(one.events.at(-1)?.reason).toBe('the session is unknown');
+  });
+
+  test('REF-20 nothing ever removes what tells reuse: the application may not, and purging leaves it', async () => {
+    const { sessionId, refreshToken } = await one.open();
+    await one.refresh(refreshToken);
+    await rows.age(sessionId, '25 minutes');
+    await one.get(UnitOfWork).query('SELECT freshness.purge()');
+    await expect(one.get(UnitOfWork).query('DELETE FROM sessions.session')).rejects.toMatchObject({
+      code: '42501',
+    });
+    expect((await one.refresh(refreshToken)).status).toBe(401);
+    expect(await ended(sessionId)).toBe('refresh-reuse');
+  });
+
+  test('a token that is ahead of its session, as after a restored backup, ends it too', async () => {
+    const { sessionId, refreshToken } = await one.open();
+    const ahead = refreshTokenOf(await one.refresh(refreshToken));
+    await rows.alter('generation = 0', sessionId);
+    expect((await one.refresh(ahead)).status).toBe(401);
+    expect(one.events.at(-1)?.reason).toBe('the refresh token is newer than its session');
+    expect(await ended(sessionId)).toBe('refresh-reuse');
+  });
+});
+
+describe('One winner', () => {
+  test.each(['express', 'fastify'] as const)(
+    'REF-02 fifty at once on %s get the one successor, which works once more',
+    async (adapter) => {
+      const edge = adapter === 'express' ? one : two;
+      const { sessionId, refreshToken } = await edge.open();
+      const answers = await Promise.all(Array.from({ length: 50 }, () => edge.refresh(refreshToken)));
+      expect(new Set(statusesOf(answers))).toEqual(new Set([200]));
+      expect(new Set(answers.map(refreshTokenOf)).size).toBe(1);
+      expect((await rows.of(sessionId)).generation).toBe(1);
+      for (const answer of answers.slice(0, 5)) expect(await edge.ask(accessTokenOf(answer))).toBe(200);
+      expect((await edge.refresh(refreshTokenOf(answers[0]!))).status).toBe(200);
+      expect((await rows.of(sessionId)).generation).toBe(2);
+    },
+  );
+
+  test('REF-02 by cookie too: whoever lost the race gets the same cookies, and nothing takes any away', async () => {
+    const { refreshToken } = await one.open({ delivery: 'cookie' });
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, at) =>
+        (at % 2 ? one : two).refreshByCookie(`__Host-refresh=${refreshToken}`),
+      ),
+    );
+    const cookies = answers.map(({ headers }) =>
+      headers.getSetCookie().find((each) => each.startsWith('__Host-refresh=')),
+    );
+    expect(new Set(cookies).size).toBe(1);
+    expect(cookies[0]).toMatch(
+      /^__Host-refresh=zt_refresh_[\w-]{91}; Path=\/; Max-Age=43200; HttpOnly; Secure; SameSite=Strict$/,
+    );
+    expect(answers.map(({ text }) => text)).toEqual(
+      answers.map(() => '{"status":"authenticated","expiresIn":900}'),
+    );
+  });
+
+  test('a refused refresh sets, clears and forgets nothing in the browser', async () => {
+    const { sessionId, refreshToken } = await one.open({ delivery: 'cookie' });
+    await one.sessions.end(sessionId, 'logout');
+    for (const edge of [one, two]) {
+      const { status, headers } = await edge.refreshByCookie(`__Host-refresh=${refreshToken}`);
+      expect([status, headers.getSetCookie(), headers.get('clear-site-data')]).toEqual([401, [], null]);
+    }
+  });
+
+  test('REF-04 inside the window a lost answer is had again on any replica: the same successor, however often', async () => {
+    const { sessionId, refreshToken } = await one.open();
+    const lost = refreshTokenOf(await one.refresh(refreshToken));
+    await rows.ageRotation(sessionId, '1 s');
+    for (const edge of [one, two, one]) expect(refreshTokenOf(await edge.refresh(refreshToken))).toBe(lost);
+    expect((await two.refresh(lost)).status).toBe(200);
+    expect(await ended(sessionId)).toBe(null);
+    expect(one.events.filter(({ outcome }) => outcome === 'failure')).toEqual([]);
+  });
+
+  test('the window ends refreshRetrySeconds after the rotation by the clock of the database, that very instant included', async () => {
+    const { sessionId, refreshToken } = await one.open();
+    await one.refresh(refreshToken);
+    const store = one.get(RefreshStore);
+    const original = store.stateOf.bind(store);
+    let seconds = 0;
+    const spied = vi.spyOn(store, 'stateOf').mockImplementation(async (...given) => ({
+      ...(await original(...given))!,
+      secondsSinceRotation: seconds,
+    }));
+    try {
+      for (seconds of [-1, 0, 9.999999, 10]) expect((await one.refresh(refreshToken)).status).toBe(200);
+      expect(await ended(sessionId)).toBe(null);
+      seconds = 10.000001;
+      expect((await one.refresh(refreshToken)).status).toBe(401);
+    } finally {
+      spied.mockRestore();
+    }
+    expect(await ended(sessionId)).toBe('refresh-reuse');
+    // And what the database counts is what was spied on.
+    const other = await one.open();
+    await one.refresh(other.refreshToken);
+    await rows.ageRotation(other.sessionId, '5 s');
+    expect((await one.refresh(other.refreshToken)).status).toBe(200);
+    await rows.ageRotation(other.sessionId, '5.1 s');
+    expect((await one.refresh(other.refreshToken)).status).toBe(401);
+  });
+
+  test('without a window every second use is reuse', async () => {
+    const strict = await Edge.start({ database, refreshRetrySeconds: 0 });
+    try {
+      const { sessionId, refreshToken } = await strict.open();
+      const answers = await Promise.all([strict.refresh(refreshToken), strict.refresh(refreshToken)]);
+      expect(statusesOf(answers).sort()).toEqual([200, 401]);
+      expect(await ended(sessionId)).toBe('refresh-reuse');
+    } finally {
+      await strict.close();
+    }
+  });
+
+  test('what came to be current again while it was looked at is no reuse: 503, and a retry succeeds', async () => {
+    const { sessionId, refreshToken } = await one.open();
+    const store = one.get(RefreshStore);
+    // As if it had been idle for too long, and then a sighting came in.
+    const spied = vi.spyOn(store, 'rotate').mockResolvedValueOnce(undefined);
+    expect((await one.refresh(refreshToken)).status).toBe(503);
+    spied.mockRestore();
+    expect(await ended(sessionId)).toBe(null);
+    expect((await one.refresh(refreshToken)).status).toBe(200);
+  });
+
+  test('no session moves on while nothing can sign: the token is as good as before', async () => {
+    const { sessionId, refreshToken } = await one.open();
+    const spied = vi.spyOn(one.get(SigningKeys), 'active').mockRejectedValueOnce(new Error('no key'));
+    expect((await one.refresh(refreshToken)).status).toBe(500);
+    spied.mockRestore();
+    expect((await rows.of(sessionId)).generation).toBe(0);
+  });
+});
+
+describe('Lifetimes', () => {
+  test('REF-09 the absolute end stands from sign-in on, whatever is refreshed or stepped up', async () => {
+    const alice = subject();
+    let { sessionId, refreshToken } = await one.open({ subject: alice });
+    const { expiresAt, createdAt } = await rows.of(sessionId);
+    expect(expiresAt.getTime() - createdAt.getTime()).toBe(43_200_000);
+    // Twelve hours in steps of 25 minutes: always in use.
+    for (let minutes = 25; minutes < 720; minutes += 25) {
+      await rows.age(sessionId, '25 minutes');
+      const answer = await (minutes % 2 ? one : two).refresh(refreshToken);
+      expect(answer.status).toBe(200);
+      refreshToken = refreshTokenOf(answer);
+      if (minutes === 400) {
+        const { expiresAt: before } = await rows.of(sessionId);
+        ({ sessionId, refreshToken } = await one.sessions.replace(sessionId, {
+          acr: 'aal2',
+          amr: ['pwd', 'otp'],
+        }));
+        expect((await rows.of(sessionId)).expiresAt).toEqual(before);
+      }
+    }
+    await rows.age(sessionId, '25 minutes');
+    one.events.splice(0);
+    expect((await one.refresh(refreshToken)).status).toBe(401);
+    expect(one.events.map(({ reason }) => reason)).toEqual(['the session has expired']);
+    await expect(one.sessions.replace(sessionId, { acr: 'aal2', amr: ['pwd'] })).rejects.toMatchObject({
+      code: 'invalid-credentials',
+    });
+  });
+
+  test('a session in its last second is not replaced by one that would be born dead', async () => {
+    const { sessionId } = await one.open();
+    await rows.alter("expires_at = clock_timestamp() + interval '900 ms'", sessionId);
+    await expect(one.sessions.replace(sessionId, { acr: 'aal2', amr: ['pwd'] })).rejects.toMatchObject({
+      code: 'invalid-credentials',
+    });
+  });
+
+  test('REF-10 a session that was not used for its idle time is over: neither token nor retry nor list has it', async () => {
+    const alice = subject();
+    const { sessionId, refreshToken } = await one.open({ subject: alice });
+    const current = refreshTokenOf(await one.refresh(refreshToken));
+    await rows.age(sessionId, '29 minutes');
+    const retried = refreshTokenOf(await one.refresh(current));
+    await rows.age(sessionId, '30 minutes');
+    one.events.splice(0);
+    for (const token of [retried, current, refreshToken]) expect((await one.refresh(token)).status).toBe(401);
+    expect(new Set(one.events.map(({ reason }) => reason))).toEqual(
+      new Set(['the session was idle for too long']),
+    );
+    expect(await one.sessions.listOf(alice)).toEqual([]);
+  });
+
+  test('REF-10 a late sighting does not bring an idle session back, and one in time keeps it', async () => {
+    const [idle, used] = [await one.open(), await one.open()];
+    await rows.age(idle.sessionId, '31 minutes');
+    await rows.age(used.sessionId, '29 minutes');
+    const activity = two.get(SessionActivity);
+    for (const { sessionId } of [idle, used]) activity.seen(sessionId);
+    await activity.flush();
+    expect((await one.refresh(idle.refreshToken)).status).toBe(401);
+    await rows.age(used.sessionId, '5 minutes');
+    expect((await one.refresh(used.refreshToken)).status).toBe(200);
+  });
+
+  test('FLT-09 a replica whose clock is an hour off refreshes like any other; no family dies of it', async () => {
+    const skewed = await Edge.start({ database });
+    try {
+      const { sessionId, refreshToken } = await one.open();
+      let token = refreshToken;
+      for (const seconds of [60, -60, 3_600, -3_600, 86_400 * 365]) {
+        skewed.clock.now = one.clock.now + seconds * 1000;
+        const [there, again] = [await skewed.refresh(token), await one.refresh(token)];
+        expect(statusesOf([there, again])).toEqual([200, 200]);
+        expect(refreshTokenOf(there)).toBe(refreshTokenOf(again));
+        token = refreshTokenOf(there);
+      }
+      expect(await ended(sessionId)).toBe(null);
+      // Beyond the tolerance the access tokens of either are refused by the other, and nothing else happens.
+      skewed.clock.now = one.clock.now + 3_600_000;
+      const early = accessTokenOf(await skewed.refresh(token));
+      expect(await one.ask(early)).toBe(401);
+      expect(await ended(sessionId)).toBe(null);
+    } finally {
+      await skewed.close();
+    }
+  });
+});
+
+describe('Binding', () => {
+  test('a token handed over in one way is none in the other, and its session lives', async () => {
+    const [inBody, inCookie] = [await one.open(), await one.open({ delivery: 'cookie' })];
+    for (const edge of [one, two]) {
+      expect((await edge.refresh(inCookie.refreshToken)).status).toBe(401);
+      expect((await edge.refreshByCookie(`__Host-refresh=${inBody.refreshToken}`)).status).toBe(401);
+    }
+    expect((await one.refresh(inBody.refreshToken)).status).toBe(200);
+    expect((await one.refreshByCookie(`__Host-refresh=${inCookie.refreshToken}`)).status).toBe(200);
+  });
+
+  test('a token of one client is none in the hands of another: refused, and the session lives', async () => {
+    const mobile = await one.open({ clientId: 'mobile' });
+    expect((await one.refresh(mobile.refreshToken)).status).toBe(401);
+    expect((await rows.of(mobile.sessionId)).generation).toBe(0);
+    expect(await ended(mobile.sessionId)).toBe(null);
+  });
+
+  test('both at once are refused with 400, and neither session moves', async () => {
+    const [inBody, inCookie] = [await one.open(), await one.open({ delivery: 'cookie' })];
+    const answer = await one.send(
+      'POST',
+      '/auth/refresh',
+      { cookie: `__Host-refresh=${inCookie.refreshToken}` },
+      JSON.stringify({ refreshToken: inBody.refreshToken }),
+    );
+    expect([answer.status, answer.body['code']]).toEqual([400, 'ambiguous-credentials']);
+    for (const { sessionId } of [inBody, inCookie]) expect((await rows.of(sessionId)).generation).toBe(0);
+  });
+
+  test('REF-14 what is issued says what the session says now, and every answer with a token is not stored', async () => {
+    const { refreshToken } = await one.open({ acr: 'aal2', amr: ['pwd', 'otp'] });
+    const answer = await one.refresh(refreshToken);
+    const claims = JSON.parse(
+      Buffer.from(accessTokenOf(answer).split('.')[1]!, 'base64url').toString(),
+    ) as Record<string, unknown>;
+    expect([claims['acr'], claims['amr']]).toEqual(['aal2', ['pwd', 'otp']]);
+    expect(claims['roles'] ?? claims['scope'] ?? claims['permissions']).toBeUndefined();
+    expect(answer.headers.get('cache-control')).toBe('no-store');
+    expect(Object.keys(answer.body).sort()).toEqual(
+      ['accessToken', 'expiresIn', 'refreshToken', 'status', 'tokenType'].sort(),
+    );
+  });
+});
+
+describe.each(['express', 'fastify'] as const)('Bad input on %s', (adapter) => {
+  const edge = (): Edge => (adapter === 'express' ? one : two);
+
+  test('REF-18 whatever is in the place of a token is refused with 400, 401 or 413, and echoed by nothing', async () => {
+    const { refreshToken } = await edge().open();
+    const values: unknown[] = [
+      ...[null, {}, [], { $ne: null }, true, false, 123, 'undefined', '', ' ', [refreshToken]],
+      ...[{ toString: 1 }, { refreshToken }, `${refreshToken} `, ` ${refreshToken}`, `${refreshToken}\0`],
+      ...['%00', 'A'.repeat(1_000_000), `zt_refresh_${'A'.repeat(91)}`, refreshToken.toUpperCase()],
+      ...["' OR 1=1 --", '\u0000', '\ud800', '🔑'.repeat(26)],
+    ];
+    for (const value of values) {
+      const { status, text } = await edge().refresh(value);
+      expect([400, 401, 413], JSON.stringify(value).slice(0, 40)).toContain(status);
+      expect(text).not.toContain('zt_refresh_');
+    }
+    for (const body of [
+      '',
+      'null',
+      '[]',
+      '"x"',
+      '{',
+      '{}',
+      '{"refreshToken":"a","refreshToken":"b"}',
+      '{"x":1}',
+    ]) {
+      const { status } = await edge().send('POST', '/auth/refresh', {}, body);
+      expect([400, 401], body).toContain(status);
+    }
+    expect((await edge().refresh(refreshToken)).status).toBe(200);
+  });
+
+  test('REF-18 so is whatever is in the place of a cookie: empty, doubled, quoted, with a blank, %00 or a megabyte', async () => {
+    const { refreshToken } = await edge().open({ delivery: 'cookie' });
+    const name = '__Host-refresh';
+    const cookies = [
+      ...[`${name}=`, name, `${name}="${refreshToken}"`, `${name}=${refreshToken}%00`, `${name}=%00`],
+      ...[`${name}=${refreshToken}; ${name}=${refreshToken}`, `${name}=a; ${name}=${refreshToken}`],
+      ...[`${name}=${refreshToken}x`, `${name.toLowerCase()}=${refreshToken}`, `x${name}=${refreshToken}`],
+      ...[`${name}=${refreshToken},x`, `${name}=${refreshToken} x`, `${name}=; ${name}=${refreshToken}`],
+    ];
+    for (const cookie of cookies) expect((await edge().refreshByCookie(cookie)).status, cookie).toBe(401);
+    expect((await edge().refreshByCookie(`${name}=${'A'.repeat(1_000_000)}`)).status).toBe(431);
+    expect((await edge().refreshByCookie(`${name}=${refreshToken}`)).status).toBe(200);
+  });
+
+  test('REF-18 a token that we never issued costs not one statement, however it came', async () => {
+    const { refreshToken } = await edge().open();
+    const stranger = `${refreshToken.slice(0, 60)}${refreshToken[60] === 'A' ? 'B' : 'A'}${refreshToken.slice(61)}`;
+    // What is recorded of them is written whole a few times and then counted.
+    for (let count = 0; count < 6; count += 1) await edge().refresh(stranger);
+    const queried = vi.spyOn(edge().get(UnitOfWork), 'query');
+    const written = vi.spyOn(edge().get(UnitOfWork), 'runDetached');
+    try {
+      for (let count = 0; count < 20; count += 1) expect((await edge().refresh(stranger)).status).toBe(401);
+      expect([queried.mock.calls.length, written.mock.calls.length]).toEqual([0, 0]);
+      expect((await edge().refresh(refreshToken)).status).toBe(200);
+      expect([queried.mock.calls.length, written.mock.calls.length]).toEqual([1, 0]);
+    } finally {
+      queried.mockRestore();
+      written.mockRestore();
+    }
+  });
+});
