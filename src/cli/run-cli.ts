@@ -57,7 +57,9 @@ function lineOf(error: unknown): string {
     .trim()
     .replace(/:\n\s*- /g, ': ')
     .replace(/\n\s*- /g, ' ')
-    .replace(/\s*\n\s*/g, ' ');
+    .split('\n')
+    .map((line) => line.trim())
+    .join(' ');
 }
 
 /** What the operator is told, who is not the caller of a request. */

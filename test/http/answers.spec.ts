@@ -106,7 +106,7 @@ describe.each(ADAPTERS)('what the edge answers over %s', (adapter) => {
   });
 
   test('a list of validation errors is bounded in count and length', async () => {
-    const fields = Array.from({ length: 2_000 }, (_, at) => `"${'k'.repeat(20)}${at}":1`).join(',');
+    const fields = Array.from({ length: 1_000 }, (_, at) => `"${'k'.repeat(20)}${at}":1`).join(',');
     const many = await ask(json(`{${fields}}`));
     const long = await ask(json(`{"${'k'.repeat(50_000)}":1}`));
     expect([many.status, long.status]).toEqual([400, 400]);

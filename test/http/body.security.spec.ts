@@ -154,6 +154,13 @@ describe.each(ADAPTERS)('bodies over %s', (adapter) => {
     expect(await outcomeOf(body)).toEqual([400, 'invalid-request']);
   });
 
+  test('NET-08 an object of more than 1,000 fields is refused before each of them is judged', async () => {
+    const wide = (count: number): string =>
+      `{"title":"a","free":{${Array.from({ length: count }, (_, at) => `"${at}":0`).join(',')}}}`;
+    expect((await post(wide(1_000))).status).toBe(201);
+    expect(await outcomeOf(wide(1_001))).toEqual([400, 'invalid-request']);
+  });
+
   test('nesting is bounded, also before class-validator sees it', async () => {
     const nested = (depth: number): string =>
       `{"title":"a","free":${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}}`;

@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { resolveHttpOptions } from '../../src/http/http.options.js';
 
-const resolve = (options: object, production = true): unknown =>
-  resolveHttpOptions(options, production);
+const resolve = (options: object, production = true): unknown => resolveHttpOptions(options, production);
 
 describe('the options of the edge', () => {
   test('nothing given is the strict choice', () => {
