@@ -4,6 +4,7 @@ import { SecurityEvents } from '../core/security-events.js';
 import { ZeroTrustError } from '../core/zero-trust-error.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { SessionsService } from '../sessions/sessions.service.js';
+import { accountIdOf } from './account.principal.js';
 import { AccountStore } from './account.store.js';
 import { AuthenticationFailure } from './authentication.failure.js';
 import { PasswordHasher } from './password.hasher.js';
@@ -36,7 +37,7 @@ export class PasswordChangeService {
    * one is refused, `too-many-requests`, `temporarily-unavailable`; `conflict` when the account changed meanwhile.
    */
   async change(caller: Principal, currentPassword: string, newPassword: string): Promise<void> {
-    const stored = await this.accounts.credentialById(caller.subject);
+    const stored = await this.accounts.credentialById(accountIdOf(caller));
     if (!stored) throw new ZeroTrustError('not-found', { detail: 'the caller has no account' });
     const { id, passwordHash, canonicalEmail } = stored;
     await this.limits.admit(canonicalEmail);

@@ -7,6 +7,7 @@ import type { Principal } from '../core/principal.js';
 import { SecurityEvents } from '../core/security-events.js';
 import { uuidV7 } from '../core/uuid-v7.js';
 import { ZeroTrustError } from '../core/zero-trust-error.js';
+import { accountIdOf } from './account.principal.js';
 import { AccountStore } from './account.store.js';
 import { FactorChanges } from './factor.changes.js';
 import { IDENTITY_SETTINGS, type IdentitySettings } from './identity.options.js';
@@ -45,7 +46,7 @@ export class SecondFactorsService {
    * one is enrolled, in the last five minutes; `not-found` when the caller has no account.
    */
   async offerTotp(caller: Principal): Promise<OfferedTotp> {
-    const account = await this.accounts.byId(caller.subject);
+    const account = await this.accounts.byId(accountIdOf(caller));
     if (!account) throw new ZeroTrustError('not-found', { detail: 'the caller has no account' });
     const factor = this.#makeFactor();
     await this.changes.run(account.id, async (enrolled) => {
@@ -63,8 +64,8 @@ export class SecondFactorsService {
    * @throws ZeroTrustError `not-found` when nothing is offered (any more), `validation-failed` when the code does not
    * fit, `insufficient-authentication` as `offerTotp` does.
    */
-  confirmTotp(caller: Principal, code: string): Promise<readonly string[]> {
-    const accountId = caller.subject;
+  async confirmTotp(caller: Principal, code: string): Promise<readonly string[]> {
+    const accountId = accountIdOf(caller);
     return this.changes.run(accountId, async (enrolled) => {
       await this.#demand(caller, enrolled ? FACTOR_PROVED : PASSWORD_PROVED);
       const offered = await this.totp.pendingOf(accountId);
@@ -80,20 +81,22 @@ export class SecondFactorsService {
   }
 
   /** @throws ZeroTrustError `not-found` when there is none; `insufficient-authentication` as `offerTotp` does. */
-  removeTotp(caller: Principal): Promise<void> {
-    return this.changes.run(caller.subject, async (enrolled) => {
+  async removeTotp(caller: Principal): Promise<void> {
+    const accountId = accountIdOf(caller);
+    return this.changes.run(accountId, async (enrolled) => {
       if (!enrolled) throw noFactor();
       await this.#demand(caller, FACTOR_PROVED);
-      await this.changes.remove(caller.subject, caller);
+      await this.changes.remove(accountId, caller);
     });
   }
 
   /** Makes a new set of recovery codes; the old one is dead. @throws ZeroTrustError as `removeTotp` does. */
-  renewRecoveryCodes(caller: Principal): Promise<readonly string[]> {
-    return this.changes.run(caller.subject, async (enrolled) => {
+  async renewRecoveryCodes(caller: Principal): Promise<readonly string[]> {
+    const accountId = accountIdOf(caller);
+    return this.changes.run(accountId, async (enrolled) => {
       if (!enrolled) throw noFactor();
       await this.#demand(caller, FACTOR_PROVED);
-      return this.changes.renewRecoveryCodes(caller.subject, caller);
+      return this.changes.renewRecoveryCodes(accountId, caller);
     });
   }
 

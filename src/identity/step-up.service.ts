@@ -3,6 +3,7 @@ import type { Principal } from '../core/principal.js';
 import { ZeroTrustError } from '../core/zero-trust-error.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { SessionsService, type OpenedSession } from '../sessions/sessions.service.js';
+import { accountIdOf } from './account.principal.js';
 import { AccountStore } from './account.store.js';
 import { AuthenticationFailure } from './authentication.failure.js';
 import { CodeLimits } from './code.limits.js';
@@ -41,7 +42,7 @@ export class StepUpService {
 
   /** @throws ZeroTrustError `invalid-credentials`, `too-many-requests`, `temporarily-unavailable`. */
   async byPassword(caller: Principal, password: string): Promise<SteppedUp> {
-    const stored = await this.accounts.credentialById(caller.subject);
+    const stored = await this.accounts.credentialById(accountIdOf(caller));
     if (!stored) throw noAccount();
     await this.signInLimits.admit(stored.canonicalEmail);
     const verdict = await this.passwords.verify(stored, password);
@@ -54,13 +55,14 @@ export class StepUpService {
 
   /** @throws ZeroTrustError `invalid-credentials`, `too-many-requests`. */
   async byFactor(caller: Principal, method: FactorMethod, code: string): Promise<SteppedUp> {
-    await this.codeLimits.admit(caller.subject);
+    const accountId = accountIdOf(caller);
+    await this.codeLimits.admit(accountId);
     const outcome = await this.unitOfWork.run<SteppedUp | Extract<FactorVerdict, { proved: false }>>(
       async () => {
-        if (!(await this.accounts.hold(caller.subject))) {
+        if (!(await this.accounts.hold(accountId))) {
           return { proved: false, reason: 'the account is disabled' };
         }
-        const verdict = await this.factors.use(caller.subject, method, code);
+        const verdict = await this.factors.use(accountId, method, code);
         if (!verdict.proved) return verdict;
         const { recoveryCodesLeft } = verdict;
         return {

@@ -298,3 +298,21 @@ test('an account can be given a factor by a seed, in the place of the one it has
     'in',
   );
 });
+
+test('a caller without an account has no factor, and no password to change', async () => {
+  const service: Principal = {
+    kind: 'service',
+    subject: 'reporting',
+    acr: 'aal3',
+    authTime: identity.clock.nowSeconds(),
+  };
+  for (const attempt of [
+    () => identity.factors.offerTotp(service),
+    () => identity.factors.confirmTotp(service, '123456'),
+    () => identity.factors.removeTotp(service),
+    () => identity.factors.renewRecoveryCodes(service),
+    () => identity.passwords.change(service, PASSWORD, 'rope lamp orchid wind'),
+  ]) {
+    await expect(attempt()).rejects.toMatchObject({ code: 'not-found' });
+  }
+});
