@@ -11,6 +11,8 @@ import { buildDataSource } from '../database/open-data-source.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { EncryptionModule } from '../encryption/encryption.module.js';
 import { FieldCipher } from '../encryption/field-cipher.js';
+import { FreshnessFeed } from '../freshness/freshness.feed.js';
+import { FreshnessModule } from '../freshness/freshness.module.js';
 import { SigningKeyRotation } from '../sessions/signing-key.rotation.js';
 import { SigningKeyStore, type StoredSigningKey } from '../sessions/signing-key.store.js';
 import type { CliIo } from './run-cli.js';
@@ -101,7 +103,8 @@ async function withRotation(
     const unitOfWork = app.get(UnitOfWork);
     const store = new SigningKeyStore(unitOfWork);
     const events = app.get(SecurityEvents);
-    const rotation = new SigningKeyRotation(store, app.get(FieldCipher), unitOfWork, events);
+    const cipher = app.get(FieldCipher);
+    const rotation = new SigningKeyRotation(store, cipher, unitOfWork, events, app.get(FreshnessFeed));
     await work(rotation, await store.usable());
   } finally {
     await app?.close();
@@ -131,6 +134,7 @@ function contextOf(environment: Environment): { dataSource: DataSource; module: 
       CommandCore,
       DatabaseModule.forRoot({ dataSource }),
       EncryptionModule.forRoot({ masterKey }),
+      FreshnessModule,
       AuditModule.forRoot({ readerUrl, ...tls }),
     ],
   };

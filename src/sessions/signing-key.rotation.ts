@@ -1,6 +1,7 @@
 import type { SecurityEvents } from '../core/security-events.js';
 import type { UnitOfWork } from '../database/unit-of-work.js';
 import type { FieldCipher } from '../encryption/field-cipher.js';
+import type { FreshnessFeed } from '../freshness/freshness.feed.js';
 import { cellOf } from './signing-key.opener.js';
 import { isSameStep, type RotationStep } from './signing-key.schedule.js';
 import type { NewSigningKey, SigningKeyStore, StoredSigningKey } from './signing-key.store.js';
@@ -13,7 +14,7 @@ export interface Replaced {
 }
 
 /**
- * Changes the signing keys: each change in one transaction of its own, under one lock, with its events. A key is made
+ * Changes the signing keys: each change in one transaction of its own, under one lock, with its events and its entry in the feed. A key is made
  * before the lock is taken, since that may take seconds; whether the change is still due is asked once more under it.
  */
 export class SigningKeyRotation {
@@ -22,6 +23,7 @@ export class SigningKeyRotation {
     private readonly cipher: FieldCipher,
     private readonly unitOfWork: UnitOfWork,
     private readonly events: SecurityEvents,
+    private readonly feed: Pick<FreshnessFeed, 'append'>,
   ) {}
 
   /**
@@ -97,9 +99,10 @@ export class SigningKeyRotation {
     return added;
   }
 
-  #tell(action: `key.${string}`, kid: string, reason: string, actor?: string): Promise<void> {
+  async #tell(action: `key.${string}`, kid: string, reason: string, actor?: string): Promise<void> {
     const target = { type: 'signing-key', id: kid };
     const event = { action, outcome: 'success', delivery: 'same-transaction', target, reason } as const;
-    return this.events.publish(actor === undefined ? event : { ...event, actor });
+    await this.events.publish(actor === undefined ? event : { ...event, actor });
+    await this.feed.append({ kind: 'keys', id: kid });
   }
 }

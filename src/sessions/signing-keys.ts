@@ -5,6 +5,7 @@ import { SecurityEvents } from '../core/security-events.js';
 import { BootError, ZeroTrustError } from '../core/zero-trust-error.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { FieldCipher } from '../encryption/field-cipher.js';
+import { FreshnessFeed } from '../freshness/freshness.feed.js';
 import { SessionsSettings } from './sessions.settings.js';
 import { SigningKeyOpener, type OpenedSigningKey } from './signing-key.opener.js';
 import { SigningKeyRotation } from './signing-key.rotation.js';
@@ -41,6 +42,8 @@ export class SigningKeys implements OnApplicationBootstrap, OnModuleDestroy {
   #rows: readonly StoredSigningKey[] = [];
   /** When the reading began that holds now; on the clock that nobody can set. */
   #readAt = Number.NEGATIVE_INFINITY;
+  /** When it was last said that something has changed: a reading that began before tells nothing of it. */
+  #changedAt = Number.NEGATIVE_INFINITY;
   #reading: Promise<void> | undefined;
   #seeking: Promise<void> | undefined;
   #soughtAtMs: number | undefined;
@@ -55,10 +58,11 @@ export class SigningKeys implements OnApplicationBootstrap, OnModuleDestroy {
     events: SecurityEvents,
     private readonly clock: Clock,
     private readonly settings: SessionsSettings,
+    feed: FreshnessFeed,
   ) {
     signingKeyScheduleOf(settings);
     this.#opener = new SigningKeyOpener(cipher);
-    this.#rotation = new SigningKeyRotation(store, cipher, unitOfWork, events);
+    this.#rotation = new SigningKeyRotation(store, cipher, unitOfWork, events, feed);
   }
 
   /** Before anything listens: a burst of first sign-ins must not wait for connections that they hold themselves. */
@@ -86,11 +90,14 @@ export class SigningKeys implements OnApplicationBootstrap, OnModuleDestroy {
     await this.#ticking;
   }
 
-  /** Reads the keys now: what had been committed before the call is known after it. */
+  /**
+   * Something has changed: reads the keys now. What was read before is trusted no more from this call on, so that a key
+   * that was given up verifies nothing while the reading is under way.
+   */
   async reload(): Promise<void> {
-    // One that is under way may have begun before.
-    await this.#reading?.catch(() => undefined);
-    await this.#read();
+    this.#changedAt = performance.now();
+    this.#readAt = Number.NEGATIVE_INFINITY;
+    await this.#readAnew();
   }
 
   /** The key that signs. @throws ZeroTrustError `temporarily-unavailable` when there is none that we know of now. */
@@ -122,7 +129,7 @@ export class SigningKeys implements OnApplicationBootstrap, OnModuleDestroy {
 
   /** Does what the schedule demands, unless another replica does. @returns whether it was this one. */
   async rotateIfDue(): Promise<boolean> {
-    await this.reload();
+    await this.#readAnew();
     const step = this.#due();
     const done = await this.#perform(step);
     if (done) await this.reload();
@@ -170,7 +177,7 @@ export class SigningKeys implements OnApplicationBootstrap, OnModuleDestroy {
     // Also when it fails: a database that is down is not asked more often.
     this.#soughtAtMs = this.clock.nowMs();
     try {
-      await this.reload();
+      await this.#readAnew();
     } finally {
       this.#seeking = undefined;
     }
@@ -200,6 +207,13 @@ export class SigningKeys implements OnApplicationBootstrap, OnModuleDestroy {
     }
   }
 
+  /** What had been committed before the call is known after it. */
+  async #readAnew(): Promise<void> {
+    // One that is under way may have begun before.
+    await this.#reading?.catch(() => undefined);
+    await this.#read();
+  }
+
   async #readUnlessFresh(): Promise<void> {
     // It may fail because of an outage that is over.
     await this.#reading?.catch(() => undefined);
@@ -221,6 +235,6 @@ export class SigningKeys implements OnApplicationBootstrap, OnModuleDestroy {
     this.#keys = keys;
     this.#active = active && keys.get(active.kid)?.key;
     this.#rows = rows;
-    this.#readAt = began;
+    if (began >= this.#changedAt) this.#readAt = began;
   }
 }

@@ -2,8 +2,13 @@ import { type KeyObject } from 'node:crypto';
 import pg from 'pg';
 import { FieldCipher } from '../../src/encryption/field-cipher.js';
 import { exportPrivateKey, makeSigningKey, publicJwkOf } from '../../src/sessions/signing-key.js';
+import { signingKeyScheduleOf } from '../../src/sessions/signing-key.schedule.js';
+import { SigningKeys } from '../../src/sessions/signing-keys.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { answerOf, startSessions, type Started, type StartOptions } from './sessions-application.js';
+
+/** Without options, and with the tolerance that is the default. */
+export const SCHEDULE = signingKeyScheduleOf({ clockToleranceSeconds: 5 });
 
 export interface KeyRow {
   readonly kid: string;
@@ -74,6 +79,24 @@ export class KeysDatabase {
     );
   }
 
+  /** Lets the active key come to the end of its life, and the one that follows be published long enough. */
+  async rotate(by: Started): Promise<string> {
+    const keys = by.app.get(SigningKeys);
+    await this.age((await keys.active()).kid, SCHEDULE.lifetimeSeconds);
+    if (!(await keys.rotateIfDue())) throw new Error('no key was published');
+    const next = await this.next();
+    await this.age(next, SCHEDULE.publicationSeconds);
+    if (!(await keys.rotateIfDue())) throw new Error('no key was activated');
+    return next;
+  }
+
+  /** The key that is to follow. */
+  async next(): Promise<string> {
+    const [next] = Object.entries(await this.states()).find(([, state]) => state === 'next') ?? [];
+    if (next === undefined) throw new Error('no key is to follow');
+    return next;
+  }
+
   /** Adds a key as another replica would that is about to rotate to it. */
   async addNext(by: Started, privateKey?: KeyObject): Promise<string> {
     const key = await makeSigningKey();
@@ -104,10 +127,10 @@ export async function publishedBy({ url }: Started): Promise<Record<string, stri
 }
 
 /** How long after `since` (by `performance.now()`) a token was sent at the latest that was accepted yet. */
-export async function acceptedFor(by: Started, token: string, since: number): Promise<number> {
+export async function acceptedFor(by: Started, token: () => string, since: number): Promise<number> {
   for (let longest = 0; ;) {
     const sentAfter = performance.now() - since;
-    const { status } = await by.ask(token);
+    const { status } = await by.ask(token());
     if (status === 401) return longest;
     // Not judged at all when the machine is too busy to read the keys in time.
     if (status === 200) longest = sentAfter;

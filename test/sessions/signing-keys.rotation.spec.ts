@@ -1,14 +1,13 @@
-import pg from 'pg';
+import { randomUUID } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { SecurityEvents } from '../../src/core/security-events.js';
-import { signingKeyScheduleOf, KEYS_TRUSTED_MS } from '../../src/sessions/signing-key.schedule.js';
+import { KEYS_TRUSTED_MS } from '../../src/sessions/signing-key.schedule.js';
 import { SigningKeyStore } from '../../src/sessions/signing-key.store.js';
 import { SigningKeys } from '../../src/sessions/signing-keys.js';
 import { SessionsSettings } from '../../src/sessions/sessions.settings.js';
-import { takeApart, type Started } from './sessions-application.js';
-import { acceptedFor, KeysDatabase, publishedBy } from './signing-keys.database.js';
-
-const SCHEDULE = signingKeyScheduleOf({ clockToleranceSeconds: 5 });
+import { forge, takeApart, type Started } from './sessions-application.js';
+import { acceptedFor, KeysDatabase, publishedBy, SCHEDULE } from './signing-keys.database.js';
 
 let house: KeysDatabase;
 beforeEach(async () => {
@@ -20,14 +19,23 @@ const keysOf = (each: Started): SigningKeys => each.app.get(SigningKeys);
 const kidOf = (token: string): unknown => takeApart(token).header['kid'];
 const kidsOf = async (each: Started): Promise<unknown[]> => (await publishedBy(each)).map(({ kid }) => kid);
 
-/** Lets the active key come to the end of its life, and the one that follows be published long enough. */
-async function rotate(by: Started, first: string): Promise<string> {
-  await house.age(first, SCHEDULE.lifetimeSeconds);
-  expect(await keysOf(by).rotateIfDue()).toBe(true);
-  const [second] = Object.entries(await house.states()).find(([, state]) => state === 'next')!;
-  await house.age(second, SCHEDULE.publicationSeconds);
-  expect(await keysOf(by).rotateIfDue()).toBe(true);
-  return second;
+/** A machine that is too busy to ask in time says that it cannot tell (503): neither accepted nor refused. */
+async function whenJudged<T>(ask: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      const { code, message } = error as { code?: string; message: string };
+      if (code !== 'temporarily-unavailable' && !message.startsWith('timeout exceeded')) throw error;
+    }
+  }
+}
+
+async function statusOf(each: Started, token: string): Promise<number> {
+  for (;;) {
+    const { status } = await each.ask(token);
+    if (status !== 503) return status;
+  }
 }
 
 describe('Rotation by the schedule', () => {
@@ -35,52 +43,63 @@ describe('Rotation by the schedule', () => {
     const [one, two] = [await house.start(), await house.start()];
     const both = [one, two] as const;
     const old = await one.open();
-    const first = (await one.key()).kid;
+    const { kid: first, privateKey } = await one.key();
     let running = true;
     let served = 0;
     const refusals: unknown[] = [];
     const usedKids = new Set<unknown>();
     const clients = Array.from({ length: 50 }, async (_, at) => {
       for (let round = at; running; round += 1) {
-        const { accessToken } = await both[round % 2]!.open();
-        usedKids.add(kidOf(accessToken));
-        for (let call = 0; call < 4; call += 1) {
-          const { status, text } = await both[(round + call) % 2]!.ask(accessToken);
+        const opened = await whenJudged(() => both[round % 2]!.open());
+        usedKids.add(kidOf(opened.accessToken));
+        for (let call = 0; call < 10; call += 1) {
+          // As people do; without it this would measure how much the machine can bear.
+          await setTimeout(20);
+          const status = await statusOf(both[(round + call) % 2]!, opened.accessToken);
           if (status === 200) served += 1;
-          else refusals.push([status, text, kidOf(accessToken)]);
+          else refusals.push([status, kidOf(opened.accessToken)]);
         }
       }
     });
 
     let second: string;
     try {
-      second = await rotate(two, first);
+      second = await house.rotate(two);
       // Both come to know it without being told.
       await vi.waitFor(async () => {
         for (const each of both) expect((await each.key()).kid).toBe(second);
       }, 10_000);
       expect(await house.states()).toEqual({ [first]: 'retired', [second]: 'active' });
       for (const each of both) {
-        expect(new Set(await kidsOf(each))).toEqual(new Set([first, second]));
-        expect((await each.ask(old.accessToken)).status).toBe(200);
+        expect(await statusOf(each, old.accessToken)).toBe(200);
       }
       const sofar = served;
       await vi.waitFor(() => {
-        expect(served).toBeGreaterThan(sofar + 200);
-      }, 20_000);
+        expect(served).toBeGreaterThan(sofar + 500);
+        expect(usedKids.size).toBe(2);
+      }, 30_000);
     } finally {
       running = false;
       await Promise.all(clients);
     }
     expect(refusals).toEqual([]);
+    for (const each of both) {
+      await keysOf(each).reload();
+      expect(new Set(await kidsOf(each))).toEqual(new Set([first, second]));
+    }
     expect(usedKids).toEqual(new Set([first, second]));
 
-    // The last token of the old key has ended, by the clock of the database.
+    // The last token of the old key has ended, by the clock of the database. One that nobody has seen yet, and that
+    // has not ended, is from somebody who has got hold of the key since.
+    const { header, claims } = takeApart(old.accessToken);
+    const unseen = (): string => forge(header, { ...claims, jti: randomUUID() }, privateKey);
+    for (const each of both) expect(await statusOf(each, unseen())).toBe(200);
     await house.age(first, SCHEDULE.acceptanceSeconds);
     const endedAt = performance.now();
-    const accepted = await Promise.all(both.map((each) => acceptedFor(each, old.accessToken, endedAt)));
+    const accepted = await Promise.all(both.map((each) => acceptedFor(each, unseen, endedAt)));
     for (const each of accepted) expect(each).toBeLessThan(KEYS_TRUSTED_MS);
     for (const each of both) {
+      await keysOf(each).reload();
       expect(await kidsOf(each)).toEqual([second]);
       expect((await each.ask((await each.open()).accessToken)).status).toBe(200);
     }
@@ -93,7 +112,7 @@ describe('Rotation by the schedule', () => {
     await house.age(first, SCHEDULE.lifetimeSeconds - SCHEDULE.publicationSeconds);
     expect(await keysOf(one).rotateIfDue()).toBe(true);
     await keysOf(two).reload();
-    const [second] = Object.entries(await house.states()).find(([, state]) => state === 'next')!;
+    const second = await house.next();
 
     for (const each of [one, two]) {
       expect(new Set(await kidsOf(each))).toEqual(new Set([first, second]));
@@ -121,7 +140,7 @@ describe('Rotation by the schedule', () => {
 
     await house.age(first, SCHEDULE.lifetimeSeconds);
     expect((await look()).filter(Boolean)).toEqual([true]);
-    const [second] = Object.entries(await house.states()).find(([, state]) => state === 'next')!;
+    const second = await house.next();
     await house.age(second, SCHEDULE.publicationSeconds);
     expect((await look()).filter(Boolean)).toEqual([true]);
     expect(await house.states()).toEqual({ [first]: 'retired', [second]: 'active' });
@@ -151,7 +170,7 @@ describe('Rotation by the schedule', () => {
     await house.age('A'.repeat(43), SCHEDULE.publicationSeconds);
     expect(await keysOf(started).rotateIfDue()).toBe(true);
     expect(await house.states()).toEqual({ [first]: 'active', ['A'.repeat(43)]: 'retired' });
-    await rotate(started, first);
+    await house.rotate(started);
     expect((await started.key()).kid).not.toBe('A'.repeat(43));
   });
 
@@ -239,74 +258,5 @@ describe('Rotation by the schedule', () => {
     expect(cleared.mock.calls.map(([each]) => each)).toContain(timer);
     timers.mockRestore();
     cleared.mockRestore();
-  });
-});
-
-describe('What the database lets the application do with its keys', () => {
-  const withEvent = async (sql: string, values: unknown[] = []): Promise<void> => {
-    const app = new pg.Client({ connectionString: house.database.appUrl });
-    await app.connect();
-    try {
-      await app.query('BEGIN');
-      await app.query("INSERT INTO audit.pending (id, entry) VALUES (gen_random_uuid(), '{}')");
-      await app.query(sql, values);
-      await app.query('COMMIT');
-    } finally {
-      await app.end();
-    }
-  };
-
-  test('JWT-22 a key never comes back, and is never accepted longer than was said', async () => {
-    const started = await house.start();
-    const first = (await started.key()).kid;
-    const second = await rotate(started, first);
-    for (const sql of [
-      `UPDATE sessions.signing_key SET state = 'next', activated_at = NULL, retired_at = NULL, accepted_until = NULL WHERE kid = '${first}'`,
-      `UPDATE sessions.signing_key SET accepted_until = accepted_until + interval '1 second' WHERE kid = '${first}'`,
-      `UPDATE sessions.signing_key SET accepted_until = 'infinity' WHERE kid = '${first}'`,
-      `UPDATE sessions.signing_key SET state = 'next', activated_at = NULL WHERE kid = '${second}'`,
-      // With no other in its place: the index is not what refuses it.
-      `WITH given_up AS (UPDATE sessions.signing_key SET state = 'retired', retired_at = now(), accepted_until = now() WHERE kid = '${second}')
-       UPDATE sessions.signing_key SET state = 'active', retired_at = NULL, accepted_until = NULL WHERE kid = '${first}'`,
-    ]) {
-      await expect(withEvent(sql)).rejects.toMatchObject({ code: 'ZT003' });
-      await expect(house.write(sql)).rejects.toMatchObject({ code: 'ZT003' });
-    }
-    expect(await house.states()).toEqual({ [first]: 'retired', [second]: 'active' });
-  });
-
-  test('neither a key nor its name nor its age can be changed, and none deleted', async () => {
-    await house.start();
-    for (const set of [
-      `kid = repeat('A', 43)`,
-      `algorithm = 'RS256'`,
-      `public_jwk = '{}'`,
-      `private_sealed = ''`,
-      'created_at = now()',
-    ]) {
-      await expect(withEvent(`UPDATE sessions.signing_key SET ${set}`)).rejects.toMatchObject({
-        code: '42501',
-      });
-    }
-    for (const sql of ['DELETE FROM sessions.signing_key', 'TRUNCATE sessions.signing_key']) {
-      await expect(withEvent(sql)).rejects.toMatchObject({ code: '42501' });
-    }
-  });
-
-  test('no private member is stored where everybody reads, and one key is to follow at most', async () => {
-    const started = await house.start();
-    const next = await house.addNext(started);
-    const copy = (jwk: string): Promise<void> =>
-      house.write(
-        `INSERT INTO sessions.signing_key (kid, algorithm, public_jwk, private_sealed, state)
-         SELECT repeat('B', 43), algorithm, ${jwk}, private_sealed, 'next' FROM sessions.signing_key WHERE kid = $1`,
-        [next],
-      );
-    await expect(copy('public_jwk')).rejects.toMatchObject({ constraint: 'one_next_signing_key' });
-    for (const member of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']) {
-      await expect(copy(`public_jwk || '{"${member}": "AA"}'`)).rejects.toMatchObject({
-        constraint: 'public_members_only',
-      });
-    }
   });
 });

@@ -4,6 +4,7 @@ import { get } from 'node:http';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { BootError } from '../../src/core/zero-trust-error.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
+import { FreshnessFeed } from '../../src/freshness/freshness.feed.js';
 import { AccessTokenVerifier } from '../../src/sessions/access-token.verifier.js';
 import { KEYS_RELOAD_MS, KEYS_TRUSTED_MS } from '../../src/sessions/signing-key.schedule.js';
 import { SigningKeyStore } from '../../src/sessions/signing-key.store.js';
@@ -144,7 +145,14 @@ describe('Keys that are not known yet', () => {
     const { header, claims } = takeApart(accessToken);
     const { privateKey } = await started.key();
     const keys = started.app.get(SigningKeys);
-    const sought = vi.spyOn(keys, 'reload');
+    await keys.onModuleDestroy();
+    // The feed tells of the first key, too.
+    await started.app.get(FreshnessFeed).confirm();
+    await keys.reload();
+    // Whatever was read stays fresh: what is read now, an unknown id has caused.
+    const now = performance.now();
+    const monotonic = vi.spyOn(performance, 'now').mockReturnValue(now);
+    const sought = vi.spyOn(started.app.get(SigningKeyStore), 'usable');
     const flood = async (count: number): Promise<void> => {
       const tokens = Array.from({ length: count }, (_, at) =>
         forge({ ...header, kid: `unknown-${at}` }, claims, privateKey),
@@ -169,6 +177,7 @@ describe('Keys that are not known yet', () => {
     started.clock.now -= 3_600_000;
     await keys.find('unknown');
     expect(sought).toHaveBeenCalledTimes(3);
+    monotonic.mockRestore();
   });
 
   test('JWT-23 a key that another replica has made is found, for all who ask at that moment', async () => {
@@ -233,7 +242,7 @@ describe('Keys that are not known yet', () => {
       return usable();
     });
     await unitOfWork.run(() => keys.reload());
-    expect(inside).toEqual([false]);
+    expect(new Set(inside)).toEqual(new Set([false]));
   });
 });
 
