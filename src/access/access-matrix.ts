@@ -14,6 +14,8 @@ export interface AccessMatrixRow {
   readonly handler: string;
   readonly policy: 'public' | 'authenticated' | 'permission' | 'undeclared';
   readonly permissions: readonly string[];
+  /** How surely and how lately its caller must have authenticated, e.g. `aal2/600s`. */
+  readonly assurance?: string;
   /** Roles that hold everything demanded; `*` is everybody who is authenticated, or everybody. */
   readonly roles: readonly string[];
   /** Why it is open, for routes of the adapter; what is wrong, for undeclared ones. */
@@ -41,6 +43,7 @@ export function accessMatrix(
       handler: `${className}.${handlerName}`,
       policy: policy.kind,
       permissions,
+      ...assuranceOf(policy),
       roles: rolesOf(
         policy.kind,
         reaching.map(([role]) => role),
@@ -62,6 +65,14 @@ function bypass(
   note: string,
 ): AccessMatrixRow {
   return { transport: 'http', method, path, handler: 'adapter', policy, permissions: [], roles: ['*'], note };
+}
+
+function assuranceOf(policy: RouteEntry['policy']): Pick<AccessMatrixRow, 'assurance'> {
+  const demand =
+    policy.kind === 'permission' || policy.kind === 'authenticated' ? policy.assurance : undefined;
+  if (!demand) return {};
+  const age = demand.maxAgeSeconds === undefined ? '' : `/${demand.maxAgeSeconds}s`;
+  return { assurance: `${demand.acr}${age}` };
 }
 
 function rolesOf(policy: AccessMatrixRow['policy'], reaching: readonly string[]): readonly string[] {

@@ -1,5 +1,6 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, ParseUUIDPipe, Post } from '@nestjs/common';
-import { RequirePermission } from '../core/route-policy.js';
+import { ADMINISTRATIVE_CHANGE } from '../core/assurance.js';
+import { RequireAssurance, RequirePermission } from '../core/route-policy.js';
 import { CreateGrantDto } from './grant.dto.js';
 import { GrantsService } from './grants.service.js';
 import type { Grant } from './grants.store.js';
@@ -16,6 +17,7 @@ export class GrantsController {
 
   @Post('accounts/:id/grants')
   @RequirePermission('grants:write')
+  @RequireAssurance(ADMINISTRATIVE_CHANGE)
   grant(
     @Param('id', ParseUUIDPipe) subject: string,
     @Body() { role, reason, expiresAt, notBefore }: CreateGrantDto,
@@ -32,6 +34,7 @@ export class GrantsController {
   @Delete('grants/:id')
   @HttpCode(204)
   @RequirePermission('grants:write')
+  @RequireAssurance(ADMINISTRATIVE_CHANGE)
   revoke(@Param('id', ParseUUIDPipe) id: string): Promise<void> {
     return this.grants.revoke(id);
   }

@@ -1,5 +1,6 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Put } from '@nestjs/common';
-import { RequirePermission } from '../core/route-policy.js';
+import { ADMINISTRATIVE_CHANGE } from '../core/assurance.js';
+import { RequireAssurance, RequirePermission } from '../core/route-policy.js';
 import { PutRoleDto, RoleNameDto } from './role.dto.js';
 import { RolesService, type Role } from './roles.service.js';
 
@@ -21,6 +22,7 @@ export class RolesController {
 
   @Put(':name')
   @RequirePermission('roles:write')
+  @RequireAssurance(ADMINISTRATIVE_CHANGE)
   put(@Param() { name }: RoleNameDto, @Body() role: PutRoleDto): Promise<Role> {
     return this.roles.put(name, role);
   }
@@ -28,6 +30,7 @@ export class RolesController {
   @Delete(':name')
   @HttpCode(204)
   @RequirePermission('roles:write')
+  @RequireAssurance(ADMINISTRATIVE_CHANGE)
   delete(@Param() { name }: RoleNameDto): Promise<void> {
     return this.roles.delete(name);
   }

@@ -24,9 +24,11 @@ export function formatRoutes(rows: readonly AccessMatrixRow[], format: RouteForm
 }
 
 function cellsOf(row: AccessMatrixRow): readonly string[] {
-  const { transport, method, path, version, host, permissions, policy, roles, handler, note } = row;
+  const { transport, method, path, version, host, permissions, policy, assurance, roles, handler, note } =
+    row;
   const where = [path, version !== undefined && `v${version}`, host !== undefined && `on ${host}`];
-  const demands = policy === 'permission' ? permissions.join(' ') : policy;
+  const named = policy === 'permission' ? permissions.join(' ') : policy;
+  const demands = assurance === undefined ? named : `${named} ${assurance}`;
   return [
     transport,
     method,

@@ -14,6 +14,9 @@ export interface AssuranceDemand {
   readonly maxAgeSeconds?: number;
 }
 
+/** What the kit's own endpoints demand of whoever changes rights or accounts (ASVS 8.4.2). */
+export const ADMINISTRATIVE_CHANGE: AssuranceDemand = Object.freeze({ acr: 'aal2', maxAgeSeconds: 600 });
+
 /** How far `auth_time` may lie in the future: clocks of replicas differ (SessionsOptions allows as much). */
 const CLOCK_TOLERANCE_SECONDS = 60;
 

@@ -1,12 +1,10 @@
 import { Controller, Delete, Get, Header, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
+import { ADMINISTRATIVE_CHANGE } from '../core/assurance.js';
 import { RequireAssurance, RequirePermission } from '../core/route-policy.js';
 import { AccountsQueryDto } from './accounts.dto.js';
 import { AccountsService, type AccountPage } from './accounts.service.js';
 
 const DEFAULT_LIMIT = 50;
-
-/** What changes an account is proved by a second factor, not longer ago than this. */
-const PROVED_LATELY = { acr: 'aal2', maxAgeSeconds: 600 } as const;
 
 /** `/admin/accounts`: who there is, and who may not come in any more. */
 @Controller('accounts')
@@ -22,7 +20,7 @@ export class AccountsController {
 
   @Post(':id/disable')
   @RequirePermission('accounts:disable')
-  @RequireAssurance(PROVED_LATELY)
+  @RequireAssurance(ADMINISTRATIVE_CHANGE)
   @HttpCode(204)
   disable(@Param('id', ParseUUIDPipe) id: string): Promise<void> {
     return this.accounts.disable(id);
@@ -30,7 +28,7 @@ export class AccountsController {
 
   @Post(':id/enable')
   @RequirePermission('accounts:disable')
-  @RequireAssurance(PROVED_LATELY)
+  @RequireAssurance(ADMINISTRATIVE_CHANGE)
   @HttpCode(204)
   enable(@Param('id', ParseUUIDPipe) id: string): Promise<void> {
     return this.accounts.enable(id);
@@ -38,7 +36,7 @@ export class AccountsController {
 
   @Delete(':id/sessions')
   @RequirePermission('accounts:end-sessions')
-  @RequireAssurance(PROVED_LATELY)
+  @RequireAssurance(ADMINISTRATIVE_CHANGE)
   @HttpCode(204)
   endSessions(@Param('id', ParseUUIDPipe) id: string): Promise<void> {
     return this.accounts.endSessions(id);

@@ -6,6 +6,7 @@ interface Row {
   method: string;
   path: string;
   policy: string;
+  assurance?: string;
 }
 
 interface Entry {
@@ -166,6 +167,18 @@ describe('administration', () => {
     ]) {
       expect((await admin.get(`/admin/audit?${query}`)).status, query).toBe(400);
     }
+  });
+
+  test('MFA-20 every administrative change asks for a second factor of the last ten minutes; so does an approval', async () => {
+    const { routes } = (await admin.get('/admin/access/routes')).body as { routes: Row[] };
+    const changing = routes.filter(
+      ({ method, path }) => path.startsWith('/admin') && method !== 'GET' && path !== '/admin/access/explain',
+    );
+    expect(changing.length).toBeGreaterThanOrEqual(7);
+    for (const { method, path, assurance } of changing) {
+      expect([method, path, assurance]).toEqual([method, path, 'aal2/600s']);
+    }
+    expect(routes.find(({ path }) => path === '/invoices/:id/approve')?.assurance).toBe('aal2/300s');
   });
 
   test('every administrative route refuses a stranger with 401 and an ordinary account with 403', async () => {
