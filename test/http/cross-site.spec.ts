@@ -87,16 +87,25 @@ describe.each(ADAPTERS)('what another site makes a browser send, on %s', (adapte
     visitor.cookies.set('__Host-access', opened.accessToken).set('__Host-refresh', opened.refreshToken);
     return visitor;
   }
-  /** Everything that a forged request could have changed. */
+  /** Everything that a forged request could have changed: all rows of all tables, but for the log and when who was seen. */
   async function state(): Promise<unknown> {
-    const { rows } = await owner.query(
-      `SELECT (SELECT json_agg(s ORDER BY id) FROM
-                (SELECT id, generation, ended_at, rotated_at FROM sessions.session) s) AS sessions,
-              (SELECT count(*) FROM identity.account) AS accounts,
-              (SELECT json_agg(a ORDER BY a::text) FROM access.role_grant a) AS grants,
-              (SELECT json_agg(a ORDER BY a::text) FROM access.role a) AS roles`,
+    const { rows: tables } = await owner.query<{ name: string }>(
+      `SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables
+       WHERE schemaname NOT IN ('pg_catalog', 'information_schema', 'audit') ORDER BY 1`,
     );
-    return rows[0];
+    expect(tables.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['sessions.session', 'identity.account', 'access.role', 'documents.document']),
+    );
+    const contents = await owner.query<object>(
+      tables
+        .map(
+          ({ name }) =>
+            `SELECT '${name}' AS name, coalesce(md5(string_agg(row, '' ORDER BY row)), '') AS digest
+             FROM (SELECT (to_jsonb(t) - 'last_seen_at')::text AS row FROM ${name} t) rows`,
+        )
+        .join(' UNION ALL '),
+    );
+    return contents.rows;
   }
   function expectRefusal(answer: RawAnswer): void {
     expect([answer.status, codeOf(answer)]).toEqual([403, 'cross-site-request']);
@@ -377,7 +386,7 @@ describe.each(ADAPTERS)('what another site makes a browser send, on %s', (adapte
     for (const header of ['X-HTTP-Method', 'X-HTTP-Method-Override', 'X-Method-Override']) {
       for (const path of ['/auth/logout', '/auth/logout?_method=POST', '/auth/refresh']) {
         const answer = await visitor.send(`GET ${path}`, [...OWN_PAGE, `${header}: POST`]);
-        expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'POST']);
+        expect([answer.status, answer.headers.get('allow')]).toEqual([405, expect.stringContaining('POST')]);
       }
       const deleting = await visitor.send('GET /auth/sessions', [...OWN_PAGE, `${header}: DELETE`]);
       expect(deleting.status).toBe(200);
