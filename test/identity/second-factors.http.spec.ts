@@ -482,6 +482,18 @@ describe.each(ADAPTERS)('a second factor over HTTP on %s', (adapter) => {
     });
   });
 
+  test('MFA-21 no device is trusted: the next sign-in from the same place asks again, and none may be remembered', async () => {
+    const holder = await owner();
+    const signedIn = await answer(await challengeOf(holder.email), clock.codeOf(holder.secret));
+    expect(signedIn.headers.getSetCookie()).toEqual([]);
+    expect((await service.login(holder.email, PASSWORD)).body).toMatchObject({ status: 'mfa_required' });
+    const challengeId = await challengeOf(holder.email);
+    for (const field of ['trustDevice', 'rememberMe', 'deviceToken']) {
+      const body = { challengeId, method: 'totp', code: clock.codeOf(holder.secret, 1), [field]: true };
+      expect((await service.send('POST', '/auth/login/mfa', body)).status, field).toBe(400);
+    }
+  });
+
   test('PWD-25 a password is changed by who knows it; the session lives on, the others and the refresh are dead', async () => {
     const { email } = await account();
     const [mine, another] = [
