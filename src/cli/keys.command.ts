@@ -86,10 +86,11 @@ async function listKeys({ environment }: CliIo): Promise<Listed> {
   }
   try {
     await dataSource.initialize();
-    const unitOfWork = new UnitOfWork(new OpenedDataSource(dataSource, true));
+    const opened = new OpenedDataSource(dataSource, true);
+    const unitOfWork = new UnitOfWork(opened);
     return {
       keys: await new DataKeyStore(unitOfWork).list(),
-      signingKeys: await new SigningKeyStore(unitOfWork).list(),
+      signingKeys: await new SigningKeyStore(unitOfWork, opened).list(),
     };
   } catch (cause) {
     throw new Error(`the keys cannot be read: ${databaseErrorLine(cause)}`, { cause });

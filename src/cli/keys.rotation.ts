@@ -6,6 +6,7 @@ import { AuditModule } from '../audit/audit.module.js';
 import { Clock, SystemClock } from '../core/clock.js';
 import { SecurityEvents } from '../core/security-events.js';
 import { readSetting, requireSetting, type Environment } from '../core/setting.js';
+import { KitDataSource } from '../database/data-source.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { buildDataSource } from '../database/open-data-source.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
@@ -101,7 +102,7 @@ async function withRotation(
     const options = { abortOnError: false, logger: { log: ignore, warn: err, error: ignore } };
     app = await NestFactory.createApplicationContext(module, options);
     const unitOfWork = app.get(UnitOfWork);
-    const store = new SigningKeyStore(unitOfWork);
+    const store = new SigningKeyStore(unitOfWork, app.get(KitDataSource));
     const events = app.get(SecurityEvents);
     const cipher = app.get(FieldCipher);
     const rotation = new SigningKeyRotation(store, cipher, unitOfWork, events, app.get(FreshnessFeed));

@@ -40,7 +40,7 @@ export class SigningKeyRotation {
     if (step.kind === 'none') return false;
     const made = 'algorithm' in step ? await this.#make(step.algorithm) : undefined;
     return this.#locked(async () => {
-      if (!isSameStep(step, again(await this.store.usable()))) return false;
+      if (!isSameStep(step, again(await this.store.usableUnderLock()))) return false;
       switch (step.kind) {
         case 'first':
           return made !== undefined && this.#add(made, 'active', 'there was no signing key');

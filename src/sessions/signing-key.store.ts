@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { KitDataSource } from '../database/data-source.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import type { AgedKey } from './signing-key.schedule.js';
 import type { PublicJwk, SigningAlgorithm, SigningKeyState } from './signing-key.js';
@@ -32,22 +33,31 @@ const LOCK = 134_640_436_607_347;
 
 const COUNTS = "(state <> 'retired' OR accepted_until > clock_timestamp())";
 
+const USABLE = `
+  SELECT kid, algorithm, private_sealed AS "privateSealed", state,
+         extract(epoch FROM clock_timestamp() - created_at)::float8 AS "publishedSeconds",
+         extract(epoch FROM clock_timestamp() - activated_at)::float8 AS "activeSeconds"
+    FROM sessions.signing_key WHERE ${COUNTS} ORDER BY created_at, kid`;
+
 /**
  * The signing keys. The application adds them and moves them on, `next` → `active` → `retired`; the database lets it
  * neither change a key, nor bring one back, nor delete one. Every time is the database's.
  */
 @Injectable()
 export class SigningKeyStore {
-  constructor(private readonly unitOfWork: UnitOfWork) {}
+  constructor(
+    private readonly unitOfWork: UnitOfWork,
+    private readonly source: KitDataSource,
+  ) {}
 
-  /** Every key that may sign or verify now. */
+  /** Every key that may sign or verify now: what has been committed, whatever transaction asks. */
   async usable(): Promise<StoredSigningKey[]> {
-    return this.unitOfWork.query<StoredSigningKey>(
-      `SELECT kid, algorithm, private_sealed AS "privateSealed", state,
-              extract(epoch FROM clock_timestamp() - created_at)::float8 AS "publishedSeconds",
-              extract(epoch FROM clock_timestamp() - activated_at)::float8 AS "activeSeconds"
-         FROM sessions.signing_key WHERE ${COUNTS} ORDER BY created_at, kid`,
-    );
+    return this.source.dataSource.query<StoredSigningKey[]>(USABLE);
+  }
+
+  /** The same, in the ambient transaction: asked under the lock. */
+  async usableUnderLock(): Promise<StoredSigningKey[]> {
+    return this.unitOfWork.query<StoredSigningKey>(USABLE);
   }
 
   /** The same, for people to read. */
