@@ -34,10 +34,11 @@ export async function secureApplication(app: INestApplication): Promise<void> {
 
   if (isFastify) trustProxiesOfFastify(secured, settings);
   else {
-    const express = instanceOf(secured) as { set(name: string, value: unknown): void };
+    const express = instanceOf(secured) as { set(name: string, value: unknown): void; request: object };
     express.set('trust proxy', [...settings.trustedProxies]);
-    // Nothing may be stored, so there is nothing to compare with.
+    // Nothing may be stored, so there is nothing to compare with, and nothing to confirm with a 304.
     express.set('etag', false);
+    Object.defineProperty(express.request, 'fresh', { value: false });
   }
 
   aheadOfEverything(secured, isFastify, () => {

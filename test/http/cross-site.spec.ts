@@ -253,7 +253,7 @@ describe.each(ADAPTERS)('what another site makes a browser send, on %s', (adapte
     expect(after).toEqual(before);
   });
 
-  test('WEB-05 a session that somebody planted before is not the one after signing in', async () => {
+  test('WEB-05 REF-17 a session that somebody planted before is not the one after signing in', async () => {
     const attacker = await signedIn('clerk');
     const victim = attacker.copy();
     expect((await victim.own('POST /auth/login', credentialsOf('viewer'))).status).toBe(200);
