@@ -102,8 +102,8 @@ describe('rights, sessions and accounts', () => {
     `INSERT INTO access.role_inherits (role, inherits) VALUES ('chief', 'reader')`,
     `INSERT INTO access.role_may_grant (role, grantable) VALUES ('chief', 'reader')`,
     `INSERT INTO access."grant" (id, subject, role, reason, granted_by) VALUES ('${grant}', '${subject}', 'reader', 'a test', 'test')`,
-    `INSERT INTO sessions.session (id, subject, client_id, delivery, acr, amr, auth_time, expires_at)
-     VALUES ('${session}', '${subject}', 'web', 'token', 'aal1', '{pwd}', date_trunc('second', now()), now() + interval '1 hour')`,
+    `INSERT INTO sessions.session (id, subject, client_id, delivery, acr, amr, auth_time, expires_at, refresh_hash)
+     VALUES ('${session}', '${subject}', 'web', 'token', 'aal1', '{pwd}', date_trunc('second', now()), now() + interval '1 hour', sha256('1'))`,
     `INSERT INTO identity.account (id, email, canonical_email, display_name, password_hash)
      VALUES ('${subject}', 'a@example.test', 'a@example.test', 'A', '${hash}')`,
   ];
@@ -118,8 +118,8 @@ describe('rights, sessions and accounts', () => {
     'DELETE FROM access.role_may_grant',
     `INSERT INTO access."grant" (id, subject, role, reason, granted_by) VALUES ('${randomUUID()}', '${subject}', 'chief', 'a test', 'test')`,
     `UPDATE access."grant" SET revoked_at = now(), revoked_by = 'test'`,
-    `INSERT INTO sessions.session (id, subject, client_id, delivery, acr, amr, auth_time, expires_at)
-     VALUES ('${randomUUID()}', '${subject}', 'web', 'token', 'aal3', '{pwd}', date_trunc('second', now()), now() + interval '1 year')`,
+    `INSERT INTO sessions.session (id, subject, client_id, delivery, acr, amr, auth_time, expires_at, refresh_hash)
+     VALUES ('${randomUUID()}', '${subject}', 'web', 'token', 'aal3', '{pwd}', date_trunc('second', now()), now() + interval '1 year', sha256('2'))`,
     `UPDATE sessions.session SET ended_at = now(), ended_reason = 'logout'`,
     `UPDATE identity.account SET state = 'disabled', disabled_at = now()`,
     `UPDATE identity.account SET password_hash = replace(password_hash, 'A', 'B')`,
