@@ -1,4 +1,4 @@
-import { IsOptional, Matches, ValidateBy } from 'class-validator';
+import { IsOptional, Matches, MaxLength, ValidateBy } from 'class-validator';
 import { decodeCursor, isCalendarTime } from './audit.cursor.js';
 
 const LIMIT = /^(?:[1-9]|[1-9]\d|100)$/;
@@ -43,11 +43,13 @@ export class AuditQueryDto {
 
   /** `thing.happened` */
   @IsOptional()
+  @MaxLength(64, { message: '$property must be an action like session.opened' })
   @Matches(new RegExp(`^${WORD}\\.${WORD}$`), { message: '$property must be an action like session.opened' })
   readonly action?: string;
 
   /** What it was done to: `type` or `type:id`. */
   @IsOptional()
+  @MaxLength(200, { message: '$property must be a type, or type:id' })
   @Matches(new RegExp(`^${WORD}(?::${ID})?$`), { message: '$property must be a type, or type:id' })
   readonly resource?: string;
 
