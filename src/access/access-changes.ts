@@ -49,6 +49,9 @@ export class AccessChanges {
         await this.#assertStillMay(actor);
         const before = await this.#administrators();
         const result = await work();
+        await this.unitOfWork.afterCommit(() => {
+          this.held.forget();
+        });
         if (before.size > 0 && (await this.#administrators()).size === 0) {
           throw new ZeroTrustError('conflict', {
             detail: 'the change would leave nobody who can administer',

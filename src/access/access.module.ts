@@ -1,5 +1,6 @@
 import { Global, Module } from '@nestjs/common';
 import { Pipeline } from '../core/pipeline.js';
+import { FreshnessModule } from '../freshness/freshness.module.js';
 import { AccessChanges } from './access-changes.js';
 import { AccessExplanation } from './access-explanation.js';
 import { AccessController } from './access.controller.js';
@@ -22,6 +23,7 @@ import { Subjects } from './subjects.js';
 /** May they: roles and grants, the decision, and the proof that every way in is declared. */
 @Global()
 @Module({
+  imports: [FreshnessModule],
   controllers: [AccessController, RolesController, GrantsController],
   providers: [
     {

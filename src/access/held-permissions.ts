@@ -3,7 +3,9 @@ import type { Permission } from '../core/permission.js';
 import type { Principal } from '../core/principal.js';
 import type { RequestContext } from '../core/request-context.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
+import { FreshnessFeed } from '../freshness/freshness.feed.js';
 import { AccessSettings } from './access.settings.js';
+import { RememberedPermissions, type ReadPermissions } from './remembered-permissions.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
@@ -26,14 +28,28 @@ const EFFECTIVE_PERMISSIONS = `
   )
   SELECT DISTINCT p.permission FROM access.role_permission p JOIN reached r ON r.role = p.role`;
 
+/** When one of the subject's grants begins or ends by itself, whichever is next. */
+const NEXT_CHANGE = `
+  SELECT extract(epoch FROM min(moment) - clock_timestamp())::float8 AS seconds
+    FROM access."grant", unnest(ARRAY[not_before, expires_at]) AS moment
+   WHERE subject = $1 AND revoked_at IS NULL AND moment > clock_timestamp()`;
+
 const NOTHING: ReadonlySet<string> = new Set();
 /** Undeclared names that were reported once; beyond, one more report says nothing new. */
 const MAX_REPORTED = 100;
 
-/** Who holds what, now: read from the database in one statement, for each request, never from a token. */
+/** Subjects that are remembered at most; some hundred bytes each. */
+const MAX_REMEMBERED = 10_000;
+
+/**
+ * Who holds what, now: read from the database, never from a token. What was read is remembered until the freshness feed
+ * says that a grant of the subject, or any role, has changed, or until one of its grants begins or ends; and it is used
+ * only while the feed is confirmed, or else read again.
+ */
 @Injectable()
 export class HeldPermissions {
   readonly #logger = new Logger('AccessModule');
+  readonly #remembered = new RememberedPermissions(MAX_REMEMBERED);
   readonly #ofRequest = new WeakMap<RequestContext, Promise<ReadonlySet<string>>>();
   readonly #letInBy = new WeakMap<RequestContext, readonly Permission[]>();
   readonly #reported = new Set<string>();
@@ -41,13 +57,38 @@ export class HeldPermissions {
   constructor(
     private readonly unitOfWork: UnitOfWork,
     private readonly settings: AccessSettings,
-  ) {}
+    private readonly feed: FreshnessFeed,
+  ) {
+    feed.on('grants', ({ id }) => {
+      this.#remembered.forget(id);
+    });
+    feed.on('roles', () => {
+      this.#remembered.forgetAll();
+    });
+    feed.onReset(() => {
+      this.#remembered.forgetAll();
+    });
+  }
 
-  /** What the principal of this request holds; asked of the database once a request. */
+  /** Forgets everything: this very replica has changed something. */
+  forget(): void {
+    this.#remembered.forgetAll();
+  }
+
+  /** What a subject is known to hold, without a question to the database; undefined when that cannot be said. */
+  known(subject: string): ReadonlySet<string> | undefined {
+    return this.feed.isFresh() ? this.#remembered.get(subject) : undefined;
+  }
+
+  /** What the principal of this request holds; asked of the database at most once a request. */
   ofRequest(context: RequestContext, principal: Principal): Promise<ReadonlySet<string>> {
     let held = this.#ofRequest.get(context);
     if (!held) {
-      held = this.ofSubject(principal.subject);
+      const { subject } = principal;
+      const known = this.known(subject);
+      held = known
+        ? Promise.resolve(known)
+        : this.#remembered.read(subject, async () => this.#readWithChange(subject));
       this.#ofRequest.set(context, held);
       // A failure is not remembered: it is an answer to nothing.
       held.catch(() => this.#ofRequest.delete(context));
@@ -83,6 +124,13 @@ export class HeldPermissions {
       else this.#report(permission);
     }
     return held;
+  }
+
+  async #readWithChange(subject: string): Promise<ReadPermissions> {
+    if (!canHoldGrants(subject)) return { held: NOTHING, secondsToChange: undefined };
+    // First when something changes by itself: read afterwards, what is held is at least as new.
+    const [next] = await this.unitOfWork.query<{ seconds: number | null }>(NEXT_CHANGE, [subject]);
+    return { held: await this.ofSubject(subject), secondsToChange: next?.seconds ?? undefined };
   }
 
   #report(permission: string): void {

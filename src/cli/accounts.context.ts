@@ -39,7 +39,11 @@ export function accountsContext(environment: Environment): {
       AuditModule.forRoot({ readerUrl, ...tls }),
       AccessModule.forRoot({}),
       // No token is issued here and none is accepted: nobody bears this name.
-      SessionsModule.forRoot({ issuer: 'https://command-line.invalid', audience: 'command-line' }),
+      SessionsModule.forRoot({
+        issuer: 'https://command-line.invalid',
+        audience: 'command-line',
+        signingKeyRotation: 'manual',
+      }),
     ],
     providers: [
       { provide: IDENTITY_SETTINGS, useFactory: () => resolveIdentityOptions({}) },

@@ -14,6 +14,8 @@ import type { StoredSession } from './session.js';
 import { SessionStore } from './session.store.js';
 import { invalidToken } from './sessions.errors.js';
 import { SessionsSettings } from './sessions.settings.js';
+import type { VerificationKey } from './signing-key.js';
+import { SigningKeys } from './signing-keys.js';
 
 /**
  * Proves who is asking: a valid access token of a session that is alive now. The first time, signature and session are
@@ -28,6 +30,7 @@ export class AccessTokenAuthenticator extends Authenticator {
     private readonly verifier: AccessTokenVerifier,
     private readonly sessions: SessionStore,
     private readonly activity: SessionActivity,
+    private readonly keys: SigningKeys,
     private readonly feed: FreshnessFeed,
     private readonly settings: SessionsSettings,
     private readonly clock: Clock,
@@ -35,10 +38,6 @@ export class AccessTokenAuthenticator extends Authenticator {
     super();
     this.#remembered = new RememberedTokens(settings.rememberedTokens);
     feed.onReset(() => {
-      this.#remembered.clear();
-    });
-    // Whoever rotates keys in an emergency wants no token of the old one to be remembered.
-    feed.on('keys', () => {
       this.#remembered.clear();
     });
   }
@@ -55,17 +54,37 @@ export class AccessTokenAuthenticator extends Authenticator {
     const key = RememberedTokens.keyOf(presented.token);
     const known = strict ? undefined : this.#remembered.get(key);
     if (!known) return this.#proveAnew(presented, key);
-    if (!this.feed.isFresh()) return this.#confirmed(known, key, presented);
-    return this.#admit(known, key, presented);
+    // A key that was given up, or has come to its end, takes what it signed with it.
+    const signedBy = this.keys.find(known.kid);
+    if (signedBy instanceof Promise || !this.feed.isFresh()) {
+      return this.#confirmed(known, key, presented, signedBy);
+    }
+    return this.#admit(known, key, presented, signedBy);
   }
 
-  async #confirmed(known: RememberedToken, key: string, presented: PresentedToken): Promise<Principal> {
-    await this.feed.confirm();
-    return this.#admit(known, key, presented);
+  async #confirmed(
+    known: RememberedToken,
+    key: string,
+    presented: PresentedToken,
+    signedBy: ReturnType<SigningKeys['find']>,
+  ): Promise<Principal> {
+    // Both at once: neither may fail while nobody looks.
+    const confirming = this.feed.isFresh() ? undefined : this.feed.confirm();
+    const [found] = await Promise.all([signedBy, confirming]);
+    return this.#admit(known, key, presented, found);
   }
 
-  #admit(known: RememberedToken, key: string, { delivery }: PresentedToken): Principal {
+  #admit(
+    known: RememberedToken,
+    key: string,
+    { delivery }: PresentedToken,
+    signedBy: VerificationKey | undefined,
+  ): Principal {
     const nowMs = performance.now();
+    if (!signedBy) {
+      this.#remembered.forget(key);
+      throw invalidToken('the signing key is unknown');
+    }
     if (this.feed.revoked(known)) {
       this.#remembered.forget(key);
       throw invalidToken('the token was revoked');
@@ -83,7 +102,7 @@ export class AccessTokenAuthenticator extends Authenticator {
   }
 
   async #proveAnew(presented: PresentedToken, key: string): Promise<Principal> {
-    const claims = await this.verifier.verify(presented.token);
+    const { claims, kid } = await this.verifier.verify(presented.token);
     const askedAtMs = performance.now();
     const session = await this.sessions.byId(claims.sid);
     if (!session) throw invalidToken('the session is unknown');
@@ -93,7 +112,7 @@ export class AccessTokenAuthenticator extends Authenticator {
     if (!agrees(claims, session)) throw invalidToken('the token contradicts its session');
     if (session.delivery !== presented.delivery)
       throw invalidToken('the token was handed over in another way');
-    const known = this.#remember(claims, session, askedAtMs);
+    const known = this.#known(claims, kid, session, askedAtMs);
     // The session lives; its subject or client may have been revoked since the token was minted.
     if (!this.feed.isFresh()) await this.feed.confirm();
     if (this.feed.revoked(known)) throw invalidToken('the token was revoked');
@@ -101,12 +120,12 @@ export class AccessTokenAuthenticator extends Authenticator {
     return known.principal;
   }
 
-  #remember(claims: AccessTokenClaims, session: StoredSession, askedAtMs: number): RememberedToken {
+  #known(claims: AccessTokenClaims, kid: string, session: StoredSession, askedAtMs: number): RememberedToken {
     const { id: sessionId, subject, clientId, delivery, acr, amr, authTime } = session;
     const endsAtSeconds = claims.exp + this.settings.clockToleranceSeconds;
     const secondsLeft = Math.min(session.secondsLeft, endsAtSeconds - this.clock.nowSeconds());
     return {
-      ...{ sessionId, subject, clientId, delivery, feedSeq: claims.seq },
+      ...{ sessionId, subject, clientId, delivery, kid, feedSeq: claims.seq },
       principal: Object.freeze({ kind: 'account', subject, sessionId, clientId, acr, amr, authTime }),
       endsAtSeconds,
       endsAtMs: askedAtMs + secondsLeft * 1000,

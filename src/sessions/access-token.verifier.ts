@@ -11,6 +11,12 @@ import { SigningKeys } from './signing-keys.js';
 /** RFC 9068 2.1. */
 export const ACCESS_TOKEN_TYPE = 'at+jwt';
 
+/** What a good token says, and which key says so. */
+export interface VerifiedToken {
+  readonly claims: AccessTokenClaims;
+  readonly kid: string;
+}
+
 /** Verifies access tokens: form, header, signature, claims, in this order. Whether the session lives comes after. */
 @Injectable()
 export class AccessTokenVerifier {
@@ -24,7 +30,7 @@ export class AccessTokenVerifier {
    * @throws ZeroTrustError `invalid-credentials`, the same for every cause (RFC 6750 3.1); what the database throws
    * when an unknown key was looked for and could not be.
    */
-  async verify(token: string): Promise<AccessTokenClaims> {
+  async verify(token: string): Promise<VerifiedToken> {
     const jws = parseCompactJws(token);
     const kid = keyIdOf(jws);
     const key = await this.keys.find(kid);
@@ -34,7 +40,8 @@ export class AccessTokenVerifier {
     const { issuer, audience, clockToleranceSeconds } = this.settings;
     const expected = { issuer, audience, clockToleranceSeconds, nowSeconds: this.clock.nowSeconds() };
     try {
-      return await new AccessTokenStrategy({ token, payload: jws.payload, key }, expected).run();
+      const claims = await new AccessTokenStrategy({ token, payload: jws.payload, key }, expected).run();
+      return { claims, kid };
     } catch (cause) {
       // Whatever goes wrong inside of a library about a token is the token's fault, never a 500.
       throw cause instanceof ZeroTrustError ? cause : invalidToken(faultOf(cause), cause);

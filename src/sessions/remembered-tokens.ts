@@ -8,6 +8,8 @@ export interface RememberedToken extends RevocableProof {
   readonly principal: Principal;
   /** How it was handed over; it may come back in no other way. */
   readonly delivery: SessionDelivery;
+  /** The key that signed it: it must be accepted each time. */
+  readonly kid: string;
   /** `exp` with the clock tolerance, in seconds since the epoch. */
   readonly endsAtSeconds: number;
   /** When token or session end, whichever is first, by a clock that nobody can set. */

@@ -1,3 +1,5 @@
+import type { SigningAlgorithm } from './signing-key.js';
+
 /** Proof: who issues access tokens, for whom, and how long they and their sessions live. */
 export interface SessionsOptions {
   /**
@@ -49,6 +51,16 @@ export interface SessionsOptions {
    * a second ago, `database` asks each time (`@StrictFreshness()` does so for one handler). @default 'feed'
    */
   readonly freshness?: 'feed' | 'database';
+  /**
+   * What signs new access tokens; a change rotates to it. EdDSA is not possible through jsonwebtoken. @default 'ES256'
+   */
+  readonly signingAlgorithm?: SigningAlgorithm;
+  /** How long a key signs before the next one follows, 3,600 to 31,622,400 (ASVS 11.1.1). @default 2592000 */
+  readonly signingKeyLifetimeSeconds?: number;
+  /** How long a key is published before it signs, 600 to 604,800: longer than anybody keeps the JWK Set. @default 3600 */
+  readonly signingKeyPublicationSeconds?: number;
+  /** `manual`: this process reads the keys and leaves their rotation to others. @default 'scheduled' */
+  readonly signingKeyRotation?: 'scheduled' | 'manual';
   /** How many verified tokens are remembered, 0 to 1,000,000; about 1 kB each. @default 10000 */
   readonly rememberedTokens?: number;
 }

@@ -24,6 +24,7 @@ const WORDS = {
 
 const KNOWN: readonly string[] = [
   ...['issuer', 'audience', 'cookies'],
+  ...['signingAlgorithm', 'signingKeyLifetimeSeconds', 'signingKeyPublicationSeconds', 'signingKeyRotation'],
   ...Object.keys(NUMBERS),
   ...Object.keys(WORDS),
 ];
@@ -41,6 +42,11 @@ export class SessionsSettings {
   readonly maxSessionsPerSubject: number;
   readonly rememberedTokens: number;
   readonly cookies: boolean;
+  /** As they were given; `signingKeyScheduleOf` checks and completes them. */
+  readonly signingAlgorithm: SessionsOptions['signingAlgorithm'];
+  readonly signingKeyLifetimeSeconds: number | undefined;
+  readonly signingKeyPublicationSeconds: number | undefined;
+  readonly signingKeyRotation: SessionsOptions['signingKeyRotation'];
   readonly clientDetails: (typeof WORDS.clientDetails)[number];
   readonly freshness: (typeof WORDS.freshness)[number];
 
@@ -77,6 +83,10 @@ export class SessionsSettings {
     this.clientDetails = word('clientDetails');
     this.freshness = word('freshness');
     this.cookies = options.cookies ?? true;
+    this.signingAlgorithm = options.signingAlgorithm;
+    this.signingKeyLifetimeSeconds = options.signingKeyLifetimeSeconds;
+    this.signingKeyPublicationSeconds = options.signingKeyPublicationSeconds;
+    this.signingKeyRotation = options.signingKeyRotation;
     if (typeof this.cookies !== 'boolean') faults.push('cookies: must be true or false.');
     const issuerFault = faultOfIssuer(options.issuer);
     if (issuerFault) faults.push(`issuer: ${issuerFault}`);

@@ -8,6 +8,7 @@ import { HeldPermissions } from '../../src/access/held-permissions.js';
 import type { Permission } from '../../src/core/permission.js';
 import { RequestContext } from '../../src/core/request-context.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
+import { FreshnessFeed } from '../../src/freshness/freshness.feed.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { startHostile, type HostileApplication } from '../support/hostile.application.js';
 import {
@@ -196,7 +197,11 @@ describe('what a subject holds', () => {
       const subject = newSubject();
       await storeGrant(database, subject, 'haunted');
       // One of its own: the report is bounded, and the chain of roles above has used it up.
-      const held = new HeldPermissions(started.app.get(UnitOfWork), started.app.get(AccessSettings));
+      const held = new HeldPermissions(
+        started.app.get(UnitOfWork),
+        started.app.get(AccessSettings),
+        started.app.get(FreshnessFeed),
+      );
       expect([...(await held.ofSubject(subject))]).toEqual(['documents:read']);
       expect([...(await held.ofSubject(subject))]).toEqual(['documents:read']);
       expect(warn.mock.calls.filter(([text]) => String(text).includes('"specters:summon"'))).toHaveLength(1);
@@ -205,7 +210,7 @@ describe('what a subject holds', () => {
     }
   });
 
-  test('it is asked of the database once a request, and again after a failure', async () => {
+  test('it is asked of the database once, and again after a failure or a change', async () => {
     await storeRoles(database, { reader: { permissions: ['documents:read'] } });
     const subject = newSubject();
     await storeGrant(database, subject, 'reader');
@@ -218,15 +223,23 @@ describe('what a subject holds', () => {
         return failing ? Promise.reject(new Error('down')) : unitOfWork.query(sql, values);
       },
     });
-    const held = new HeldPermissions(counting, started.app.get(AccessSettings));
+    const held = new HeldPermissions(
+      counting,
+      started.app.get(AccessSettings),
+      started.app.get(FreshnessFeed),
+    );
     const principal = { kind: 'account', subject } as const;
     const request = new RequestContext({ transport: 'http', receivedAtMs: 0 });
     await expect(held.ofRequest(request, principal)).rejects.toThrow('down');
     failing = false;
     expect([...(await held.ofRequest(request, principal))]).toEqual(['documents:read']);
     await Promise.all([held.ofRequest(request, principal), held.ofRequest(request, principal)]);
-    expect(asked).toBe(2);
-    await held.ofRequest(new RequestContext({ transport: 'http', receivedAtMs: 0 }), principal);
     expect(asked).toBe(3);
+    const another = (): RequestContext => new RequestContext({ transport: 'http', receivedAtMs: 0 });
+    await held.ofRequest(another(), principal);
+    expect(asked).toBe(3);
+    held.forget();
+    await held.ofRequest(another(), principal);
+    expect(asked).toBe(5);
   });
 });

@@ -12,7 +12,8 @@ import {
 } from '@nestjs/common';
 import { IsString, MaxLength } from 'class-validator';
 import { connect } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { FreshnessFeed } from '../../src/freshness/freshness.feed.js';
 import { BootCheck } from '../../src/access/boot.check.js';
 import { Authenticated, Public, RequirePermission } from '../../src/core/route-policy.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
@@ -419,6 +420,8 @@ describe('RBAC-27 when the grants cannot be read', () => {
         const before = ran;
         for (const fault of [proxy.cut, proxy.blackHole]) {
           fault();
+          // What was confirmed less than a second ago is trusted.
+          await vi.waitUntil(() => !app.app.get(FreshnessFeed).isFresh(), { timeout: 5_000, interval: 5 });
           for (let attempt = 0; attempt < 2; attempt += 1) {
             expect(await ask(app, 'GET', '/guarded', { as: reader })).toMatchObject({
               status: 503,
@@ -435,7 +438,10 @@ describe('RBAC-27 when the grants cannot be read', () => {
         }
         expect(ran).toBe(before);
         proxy.pass();
-        expect((await ask(app, 'GET', '/guarded', { as: reader })).status).toBe(200);
+        await vi.waitUntil(async () => (await ask(app, 'GET', '/guarded', { as: reader })).status === 200, {
+          timeout: 5_000,
+          interval: 20,
+        });
       } finally {
         await app.close();
         await proxy.close();

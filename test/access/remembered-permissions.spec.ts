@@ -1,0 +1,128 @@
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { HeldPermissions } from '../../src/access/held-permissions.js';
+import { RememberedPermissions } from '../../src/access/remembered-permissions.js';
+import { SYSTEM_PRINCIPAL } from '../../src/access/actor.js';
+import { RequestContext } from '../../src/core/request-context.js';
+import { FreshnessFeed } from '../../src/freshness/freshness.feed.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { startAccess, type AccessApplication } from './access.application.js';
+import { asOwner } from './access.fixtures.js';
+
+const soon = { timeout: 1_000, interval: 2 };
+
+describe('what a subject holds is remembered', () => {
+  let database: TestDatabase;
+  /** `here` changes, `there` hears of it. */
+  let here: AccessApplication;
+  let there: AccessApplication;
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    [here, there] = [await startAccess(database), await startAccess(database)];
+    await here.roles.put('reader', { permissions: ['documents:read'] }, SYSTEM_PRINCIPAL);
+  });
+  afterAll(async () => {
+    await here.close();
+    await there.close();
+    await database.drop();
+  });
+
+  const knownTo = (app: AccessApplication, subject: string): string[] | undefined => {
+    const held = app.app.get(HeldPermissions).known(subject);
+    return held && [...held].sort();
+  };
+  const learn = async (app: AccessApplication, subject: string): Promise<string[]> => {
+    const context = new RequestContext({ transport: 'http', receivedAtMs: 0 });
+    return [...(await app.app.get(HeldPermissions).ofRequest(context, { kind: 'account', subject }))].sort();
+  };
+
+  test('a grant, its end and a change of its role are felt here at once and there within a second', async () => {
+    const subject = await here.somebody();
+    expect([await learn(here, subject), await learn(there, subject)]).toEqual([[], []]);
+    const id = await here.give(subject, 'reader');
+    expect(knownTo(here, subject)).toBeUndefined();
+    await vi.waitUntil(() => knownTo(there, subject) === undefined, soon);
+    expect([await learn(here, subject), await learn(there, subject)]).toEqual([
+      ['documents:read'],
+      ['documents:read'],
+    ]);
+
+    await here.roles.put('reader', { permissions: ['documents:read', 'documents:write'] }, SYSTEM_PRINCIPAL);
+    await vi.waitUntil(() => knownTo(there, subject) === undefined, soon);
+    expect(await learn(there, subject)).toEqual(['documents:read', 'documents:write']);
+    await here.roles.put('reader', { permissions: ['documents:read'] }, SYSTEM_PRINCIPAL);
+
+    await here.grants.revoke(id, SYSTEM_PRINCIPAL);
+    await vi.waitUntil(() => knownTo(there, subject) === undefined, soon);
+    expect(await learn(there, subject)).toEqual([]);
+  });
+
+  test('a change by hand is told by the database, one entry a transaction and subject', async () => {
+    const subject = await here.somebody('reader');
+    expect(await learn(there, subject)).toEqual(['documents:read']);
+    const before = await asOwner(
+      database,
+      `SELECT count(*)::int AS n FROM freshness.feed WHERE kind = 'grants'`,
+    );
+    await asOwner(database, `UPDATE access."grant" SET not_before = NULL WHERE subject = $1`, [subject]);
+    await vi.waitUntil(() => knownTo(there, subject) === undefined, soon);
+    const after = await asOwner(
+      database,
+      `SELECT count(*)::int AS n FROM freshness.feed WHERE kind = 'grants'`,
+    );
+    expect(after[0]!['n']).toBe(Number(before[0]!['n']) + 1);
+  });
+
+  test('a grant that ends by itself is not remembered beyond its end', async () => {
+    const subject = await here.somebody();
+    await here.give(subject, 'reader', { expiresAt: new Date(Date.now() + 3_600_000) });
+    await there.app.get(FreshnessFeed).confirm();
+    expect(await learn(there, subject)).toEqual(['documents:read']);
+    const jumped = vi.spyOn(performance, 'now');
+    const begun = performance.now();
+    // The feed has a clock of its own to be late by: here it is the grant that ends.
+    vi.spyOn(there.app.get(FreshnessFeed), 'isFresh').mockReturnValue(true);
+    try {
+      jumped.mockImplementation(() => begun + 500);
+      expect(knownTo(there, subject)).toEqual(['documents:read']);
+      jumped.mockImplementation(() => begun + 3_601_000);
+      expect(knownTo(there, subject)).toBeUndefined();
+    } finally {
+      vi.restoreAllMocks();
+    }
+  });
+
+  test('without a confirmed feed nothing is known', async () => {
+    const subject = await here.somebody('reader');
+    await learn(here, subject);
+    const stale = vi.spyOn(here.app.get(FreshnessFeed), 'isFresh').mockReturnValue(false);
+    expect(knownTo(here, subject)).toBeUndefined();
+    stale.mockRestore();
+  });
+});
+
+describe('the memory', () => {
+  const holding = (permission: string): Promise<{ held: Set<string>; secondsToChange: undefined }> =>
+    Promise.resolve({ held: new Set([permission]), secondsToChange: undefined });
+
+  test('does not keep what was read while something changed', async () => {
+    const memory = new RememberedPermissions(10);
+    let finish: (value: { held: Set<string>; secondsToChange: undefined }) => void = () => undefined;
+    const reading = memory.read('a', () => new Promise((resolve) => (finish = resolve)));
+    memory.forget('b');
+    finish({ held: new Set(['x']), secondsToChange: undefined });
+    expect([...(await reading)]).toEqual(['x']);
+    expect(memory.get('a')).toBeUndefined();
+  });
+
+  test('keeps no more subjects than it may, and the newest of them', async () => {
+    const memory = new RememberedPermissions(2);
+    for (const subject of ['a', 'b', 'c']) await memory.read(subject, () => holding(subject));
+    expect([memory.size, memory.get('a'), [...(memory.get('c') ?? [])]]).toEqual([2, undefined, ['c']]);
+  });
+
+  test('keeps nothing that failed to be read', async () => {
+    const memory = new RememberedPermissions(2);
+    await expect(memory.read('a', () => Promise.reject(new Error('down')))).rejects.toThrow('down');
+    expect(memory.size).toBe(0);
+  });
+});
