@@ -20,7 +20,11 @@ const AUTHENTICATION: OcsfClass = {
 const ACCOUNT_CHANGE: OcsfClass = {
   classUid: 3001,
   categoryUid: IAM,
-  activities: { created: 1, enabled: 2, disabled: 5, deleted: 6, locked: 9 },
+  activities: {
+    ...{ created: 1, enabled: 2, 'password-changed': 3, disabled: 5, deleted: 6, locked: 9 },
+    // Of a second factor.
+    ...{ enrolled: 10, removed: 11 },
+  },
 };
 const ENTITY_MANAGEMENT: OcsfClass = {
   classUid: 3004,
@@ -42,6 +46,9 @@ export const CLASS_OF_FAMILY: ReadonlyMap<string, OcsfClass> = new Map([
   ['authentication', AUTHENTICATION],
   ['session', AUTHENTICATION],
   ['account', ACCOUNT_CHANGE],
+  ['factor', ACCOUNT_CHANGE],
+  ['recovery-code', ACCOUNT_CHANGE],
+  ['recovery-codes', ACCOUNT_CHANGE],
   ['grant', ENTITY_MANAGEMENT],
   ['role', ENTITY_MANAGEMENT],
   ['key', ENTITY_MANAGEMENT],
