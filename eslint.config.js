@@ -10,7 +10,7 @@ export default defineConfig(
       '**/*.js',
       '**/*.mjs',
       '**/*.cjs',
-      'vitest.config.ts',
+      'vitest*.config.ts',
       // Compiled by its own test, against the packed package.
       'test/package/consumer/**',
     ],

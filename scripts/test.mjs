@@ -1,6 +1,7 @@
 // `npm test`: every check that must hold, in one run; the last line is `N passed, N failed`.
-//   npm test                 everything
-//   npm test -- --help       this text
+//   npm test                    everything that needs nothing but Node.js
+//   TEST_BROWSER=on npm test    the tests in a real Chromium too, as .ci/run does
+//   npm test -- --help          this text
 import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -8,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 if (process.argv.includes('--help')) {
   console.log('npm test: lint, format, types, build, unit and end-to-end tests, ledgers. Takes no options.');
+  console.log('TEST_BROWSER=on: the tests in a real Chromium too (CHROMIUM_PATH, default /usr/bin/chromium).');
   console.log(
     'TEST_DATABASE_URL: a login that may create databases and roles; default: an embedded PostgreSQL.',
   );
@@ -16,7 +18,8 @@ if (process.argv.includes('--help')) {
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const require = createRequire(import.meta.url);
-const results = fileURLToPath(new URL('../coverage/test-results.json', import.meta.url));
+const browser = process.env.TEST_BROWSER === 'on';
+const resultsOf = (run) => fileURLToPath(new URL(`../coverage/${run}-results.json`, import.meta.url));
 const bin = (name, file) => require.resolve(`${name}/package.json`).replace(/package\.json$/, file);
 
 const steps = [
@@ -25,10 +28,14 @@ const steps = [
   ['lint', bin('eslint', 'bin/eslint.js'), '.'],
   ['format', bin('prettier', 'bin/prettier.cjs'), '--check', '--log-level', 'warn', '.'],
   ['tests', bin('vitest', 'vitest.mjs'), 'run'],
-  ['ledgers', 'scripts/ledgers.mjs', '--check'],
+  ...(browser
+    ? [['browser', bin('vitest', 'vitest.mjs'), 'run', '--config', 'vitest.browser.config.ts']]
+    : []),
+  ['ledgers', 'scripts/ledgers.mjs', '--check', ...(browser ? ['--browser'] : [])],
 ];
 
-rmSync(results, { force: true });
+// Also those of a browser run of before: what they say may be true no longer.
+for (const run of ['test', 'browser']) rmSync(resultsOf(run), { force: true });
 let passed = 0;
 let failed = 0;
 for (const [name, file, ...args] of steps) {
@@ -43,12 +50,15 @@ for (const [name, file, ...args] of steps) {
   console.log(status === 0 ? `   ${name}: ok` : `   ${name}: FAILED (exit ${status ?? 'by signal'})`);
 }
 
-try {
-  const tests = JSON.parse(readFileSync(results, 'utf8'));
-  passed += tests.filter((test) => test.state === 'passed').length;
-  failed += tests.filter((test) => test.state !== 'passed').length;
-} catch {
-  console.log('   no test results were written');
+for (const run of browser ? ['test', 'browser'] : ['test']) {
+  try {
+    const tests = JSON.parse(readFileSync(resultsOf(run), 'utf8'));
+    passed += tests.filter((test) => test.state === 'passed').length;
+    failed += tests.filter((test) => test.state !== 'passed').length;
+  } catch {
+    console.log(`   no ${run} results were written`);
+    failed += 1;
+  }
 }
 console.log(`\n${passed} passed, ${failed} failed`);
 process.exit(failed === 0 && passed > steps.length ? 0 : 1);

@@ -151,4 +151,43 @@ describe('the check of the ledgers', () => {
       '? V1.1.1 is open, yet these cases stand: WEB-01',
     );
   });
+
+  describe('with a test that needs a browser', () => {
+    const inBrowser = 'test/browser/cookies.spec.ts › WEB-01 no script reads one';
+    const results = (state: string): Promise<void> =>
+      write(
+        'coverage/browser-results.json',
+        JSON.stringify([{ file: 'test/browser/cookies.spec.ts', name: 'WEB-01 no script reads one', state }]),
+      );
+    const checkWith = async (...more: string[]): Promise<Run> => {
+      await ledgers('--root', copy);
+      return ledgers('--root', copy, '--check', ...more);
+    };
+    beforeEach(async () => {
+      await mkdir(join(copy, 'test/browser'), { recursive: true });
+      await write('test/browser/cookies.spec.ts', '');
+      await writeAttacks(`${attacks.trimEnd()}\t${inBrowser}\n`);
+    });
+
+    test('asks for its result where a browser ran, and where one has to', async () => {
+      expect((await checkWith()).code).toBe(0);
+      const { code, lines } = await checkWith('--browser');
+      expect(code).toBe(1);
+      expect(lines.join('\n')).toMatch(/browser-results\.json is not there/);
+      expect(lines.join('\n')).toMatch(/WEB-01 is proven by a test that did not run: test\/browser/);
+      await results('passed');
+      expect((await checkWith('--browser')).code).toBe(0);
+      await results('failed');
+      for (const more of [[], ['--browser']])
+        expect((await checkWith(...more)).lines.join('\n')).toMatch(/WEB-01 is proven by a test that failed/);
+    });
+
+    test('asks for its file where none ran, and keeps its row', async () => {
+      const before = await readFile(join(copy, 'docs/ledgers/attacks.tsv'), 'utf8');
+      await ledgers('--root', copy, '--apply');
+      expect(await readFile(join(copy, 'docs/ledgers/attacks.tsv'), 'utf8')).toBe(before);
+      await rm(join(copy, 'test/browser/cookies.spec.ts'));
+      expect((await checkWith()).lines.join('\n')).toMatch(/WEB-01 is proven by test\/browser\/.*not there/);
+    });
+  });
 });

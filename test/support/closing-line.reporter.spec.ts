@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const REPORTER = fileURLToPath(new URL('./closing-line.reporter.ts', import.meta.url));
@@ -79,5 +80,21 @@ describe('the closing line', () => {
     const run = await runWith(`test('good', () => {});`, { CLOSING_LINE: 'off' });
     expect(run.last).not.toMatch(/passed, \d+ failed/);
     expect(run.results).toHaveLength(1);
+  });
+
+  test('leaves the outcomes where the option says, so that two runs do not overwrite each other', async () => {
+    const other = join(project, 'other.config.js');
+    const reporters = [[REPORTER, { results: 'coverage/other.json' }]];
+    await writeFile(
+      other,
+      `export default ${JSON.stringify({ root: project, test: { include: ['*.spec.js'], reporters } })}`,
+    );
+    await runWith(`test('of the first', () => {});`);
+    await promisify(execFile)(process.execPath, [join(vitest, 'vitest.mjs'), 'run', '--config', other], {
+      cwd: project,
+    });
+    const names = async (file: string): Promise<unknown> =>
+      JSON.parse(await readFile(join(project, file), 'utf8'));
+    expect(await names('coverage/other.json')).toEqual(await names('coverage/test-results.json'));
   });
 });

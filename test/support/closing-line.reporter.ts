@@ -9,14 +9,17 @@ interface TestResult {
   readonly state: 'passed' | 'failed' | 'skipped';
 }
 
-const RESULTS = 'coverage/test-results.json';
-
 /**
- * Ends the run with `N passed, N failed`, and writes each test's outcome to coverage/test-results.json for the
- * ledgers. Suites and hooks that failed and errors outside of any test count as failures; so does a skipped test.
+ * Ends the run with `N passed, N failed`, and writes each test's outcome to coverage/test-results.json, or where the
+ * option `results` says, for the ledgers. Suites and hooks that failed and errors outside of any test count as failures; so does a skipped test.
  */
 export default class ClosingLineReporter implements Reporter {
+  readonly #results: string;
   #vitest: Vitest | undefined;
+
+  constructor({ results = 'coverage/test-results.json' }: { readonly results?: string } = {}) {
+    this.#results = results;
+  }
 
   onInit(vitest: Vitest): void {
     this.#vitest = vitest;
@@ -32,8 +35,8 @@ export default class ClosingLineReporter implements Reporter {
         state: 'failed',
       })),
     );
-    mkdirSync(dirname(`${root}/${RESULTS}`), { recursive: true });
-    writeFileSync(`${root}/${RESULTS}`, `${JSON.stringify(results, null, 1)}\n`);
+    mkdirSync(dirname(`${root}/${this.#results}`), { recursive: true });
+    writeFileSync(`${root}/${this.#results}`, `${JSON.stringify(results, null, 1)}\n`);
     const count = (state: TestResult['state']): number =>
       results.filter((each) => each.state === state).length;
     const skipped = count('skipped');
