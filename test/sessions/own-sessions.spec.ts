@@ -244,7 +244,7 @@ describe('No more sessions than the cap', () => {
 
   test('REF-21 whoever just signed in is never the one that goes, however busy the others are', async () => {
     const alice = subject();
-    const others = [];
+    const others: OpenedSession[] = [];
     for (let count = 0; count < 5; count += 1) others.push(await one.open({ subject: alice }));
     // The others are used while the new one is being opened: each is seen later than it.
     const store = one.get(SessionStore);
@@ -270,7 +270,7 @@ describe('No more sessions than the cap', () => {
 
   test('REF-21 a step-up takes no room of its own', async () => {
     const alice = subject();
-    const all = [];
+    const all: OpenedSession[] = [];
     for (let count = 0; count < 5; count += 1) all.push(await one.open({ subject: alice }));
     const { sessionId } = await one.sessions.replace(all[0]!.sessionId, { acr: 'aal2', amr: ['pwd', 'otp'] });
     expect(await rows.livingOf(alice)).toEqual(

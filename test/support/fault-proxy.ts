@@ -17,6 +17,11 @@ export interface FaultProxy {
   blackHole(): void;
   /** Forwards each piece that much later. */
   delay(milliseconds: number): void;
+  /**
+   * Forwards the next statement that holds `text`, waits for its answer, and breaks that one connection instead of
+   * passing it on: it was performed, and nobody was told. @returns a promise that resolves once it has happened.
+   */
+  loseAnswerTo(text: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -28,13 +33,14 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
   const { hostname, port: targetPort } = new URL(target);
   const pairs = new Set<Pair>();
   let mode: Mode = { kind: 'pass' };
+  const losses: Loss[] = [];
   const server = createServer((downstream) => {
     if (mode.kind === 'cut') {
       downstream.resetAndDestroy();
       return;
     }
     const upstream = connect({ host: hostname, port: Number(targetPort) });
-    const pair = new Pair(downstream, upstream, () => pairs.delete(pair));
+    const pair = new Pair(downstream, upstream, losses, () => pairs.delete(pair));
     pairs.add(pair);
     pair.obey(mode);
   }).listen(0, '127.0.0.1');
@@ -62,6 +68,10 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
     delay: (milliseconds) => {
       become({ kind: 'delay', milliseconds });
     },
+    loseAnswerTo: (text) =>
+      new Promise((happened) => {
+        losses.push({ text, happened });
+      }),
     close: async () => {
       become({ kind: 'cut' });
       server.close();
@@ -70,11 +80,18 @@ export async function startFaultProxy(target: string): Promise<FaultProxy> {
   };
 }
 
+interface Loss {
+  readonly text: string;
+  happened(): void;
+}
+
 class Pair {
   #mode: Mode = { kind: 'pass' };
+  /** The answer that is not to arrive. */
+  #losing: Loss | undefined;
   readonly #sockets: readonly [Socket, Socket];
 
-  constructor(downstream: Socket, upstream: Socket, onGone: () => void) {
+  constructor(downstream: Socket, upstream: Socket, losses: Loss[], onGone: () => void) {
     this.#sockets = [downstream, upstream];
     for (const [from, to] of [
       [downstream, upstream],
@@ -84,6 +101,15 @@ class Pair {
       // One after the other, whatever the mode becomes meanwhile: a late piece must not be overtaken.
       let tail: Promise<unknown> = Promise.resolve();
       from.on('data', (chunk) => {
+        if (from === upstream && this.#losing) {
+          this.obey({ kind: 'cut' });
+          this.#losing.happened();
+          return;
+        }
+        if (from === downstream) {
+          const at = losses.findIndex(({ text }) => chunk.includes(text));
+          if (at >= 0) [this.#losing] = losses.splice(at, 1);
+        }
         const late = this.#mode.kind === 'delay' ? pause(this.#mode.milliseconds) : undefined;
         tail = tail.then(() => late).then(() => to.write(chunk));
       });
