@@ -9,7 +9,9 @@ import { fileURLToPath } from 'node:url';
 
 if (process.argv.includes('--help')) {
   console.log('npm test: lint, format, types, build, unit and end-to-end tests, ledgers. Takes no options.');
-  console.log('TEST_BROWSER=on: the tests in a real Chromium too (CHROMIUM_PATH, default /usr/bin/chromium).');
+  console.log(
+    'TEST_BROWSER=on: the tests in a real Chromium too (CHROMIUM_PATH, default /usr/bin/chromium).',
+  );
   console.log(
     'TEST_DATABASE_URL: a login that may create databases and roles; default: an embedded PostgreSQL.',
   );
