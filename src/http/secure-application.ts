@@ -27,7 +27,7 @@ type EdgeApplication = INestApplication<Server> & {
  */
 export async function secureApplication(app: INestApplication): Promise<void> {
   const settings = app.get<HttpSettings>(HTTP_SETTINGS, { strict: false });
-  app.get(EdgeState, { strict: false }).markSecured(app);
+  app.get(EdgeState, { strict: false }).markSecured(app, settings.corsOrigins.length > 0);
   const credentials = app.get(BrowserCredentials, { strict: false });
   const isFastify = app.getHttpAdapter().getType() === 'fastify';
   const secured = app as EdgeApplication;
