@@ -96,6 +96,18 @@ describe.each(ADAPTERS)('a session in cookies on %s', (adapter) => {
     expect((await browser.own('GET /auth/me')).status).toBe(200);
   });
 
+  test('WEB-01 stepping up replaces both cookies, and the ones of before are dead', async () => {
+    const browser = await signedIn('editor');
+    const before = browser.copy();
+    const { password } = credentialsOf('editor');
+    expectHandover(await browser.own('POST /auth/step-up', { method: 'password', password }));
+    for (const [name, value] of before.cookies) expect(browser.cookies.get(name)).not.toBe(value);
+    expect((await browser.own('GET /auth/me')).status).toBe(200);
+    expect(outcome(await before.own('GET /auth/me'))).toEqual([401, 'invalid-credentials']);
+    expect(outcome(await before.own('POST /auth/refresh'))).toEqual([401, 'invalid-credentials']);
+    expect((await browser.own('GET /auth/me')).status).toBe(200);
+  });
+
   test('WEB-01 no other answer sets a cookie', async () => {
     const browser = await signedIn('editor');
     for (const [line, body] of [
