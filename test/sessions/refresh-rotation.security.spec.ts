@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vit
 import { uuidV7 } from '../../src/core/uuid-v7.js';
 import { AuditRecorder } from '../../src/audit/audit.recorder.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
+import { RefreshService } from '../../src/sessions/refresh.service.js';
 import { RefreshStore } from '../../src/sessions/refresh.store.js';
 import { SessionActivity } from '../../src/sessions/session-activity.js';
 import { SigningKeys } from '../../src/sessions/signing-keys.js';
@@ -63,6 +64,16 @@ describe('Reuse of a refresh token', () => {
     });
     expect(await two.ask(other.accessToken)).toBe(200);
     expect((await two.refresh(other.refreshToken)).status).toBe(200);
+  });
+
+  test('REF-01 inside of a unit of work of the host, which the refusal rolls back, the family ends all the same', async () => {
+    const { sessionId, refreshToken } = await one.open();
+    await one.refresh(refreshToken);
+    await rows.ageRotation(sessionId, '11 s');
+    const refreshing = one.get(UnitOfWork).run(() => one.get(RefreshService).refresh(refreshToken, 'token'));
+    await expect(refreshing).rejects.toMatchObject({ code: 'invalid-credentials' });
+    expect(await ended(sessionId)).toBe('refresh-reuse');
+    expect((await rows.recorded('session.reuse-detected', sessionId)).length).toBe(1);
   });
 
   test('REF-24 raises one event at once that names session, subject, address, time and both generations, and holds no token', async () => {
