@@ -1,6 +1,6 @@
 // What is measured: each case is one server file, and says which tokens it takes.
 
-/** `tokens`: 'shared-secret' (HS256, made here) or 'kit' (sessions that the kit opened). */
+/** `tokens`: 'shared-secret' (HS256, made here), 'kit' or 'kit-cookie' (sessions that the kit opened). */
 export const CASES = [
   { name: 'bare', title: 'bare Nest, no guard at all', server: 'bare', tokens: 'shared-secret' },
   {
@@ -18,6 +18,13 @@ export const CASES = [
     guarded: true,
   },
   { name: 'kit', title: 'nestjs-zero-trust, everything on', server: 'kit', tokens: 'kit', guarded: true },
+  {
+    name: 'kit-cookie',
+    title: 'nestjs-zero-trust, everything on, with cookies',
+    server: 'kit',
+    tokens: 'kit-cookie',
+    guarded: true,
+  },
   // The kit again, one room after the other: what each adds is the difference to the line above it.
   {
     name: 'kit-guard',
@@ -42,14 +49,14 @@ export const CASES = [
   },
   {
     name: 'kit-sessions',
-    title: '+ sessions: signature (ES256), then the session read from PostgreSQL',
+    title: '+ sessions: a known token, and the freshness feed',
     server: 'kit',
     tokens: 'kit',
     rooms: ['http', 'throttler', 'sessions'],
   },
   {
     name: 'kit-access',
-    title: '+ access: roles and grants read from PostgreSQL',
+    title: '+ access: what the subject holds, remembered',
     server: 'kit',
     tokens: 'kit',
     rooms: ['http', 'throttler', 'sessions', 'access'],

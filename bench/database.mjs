@@ -73,6 +73,15 @@ async function makeUsers(ownerUrl, count) {
   await client.query(`INSERT INTO bench.users VALUES ($1, 'stranger@example.test', false, ARRAY['writer'])`, [
     stranger,
   ]);
+  // The kit grants roles to accounts that exist; nobody signs in with these.
+  await client.query('BEGIN');
+  await client.query(`INSERT INTO audit.pending (id, entry) VALUES (gen_random_uuid(), '{}')`);
+  await client.query(
+    `INSERT INTO identity.account (id, email, canonical_email, display_name, password_hash)
+     SELECT id, id || '@example.test', id || '@example.test', 'benchmark', $2 FROM unnest($1::uuid[]) AS id`,
+    [[...ids, stranger], `$argon2id$v=19$m=19456,t=2,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`],
+  );
+  await client.query('COMMIT');
   await client.query('ANALYZE');
   await client.end();
   return { ids, stranger };

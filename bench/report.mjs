@@ -2,12 +2,12 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 
-const BEGIN = '<!-- figures: npm run bench -- --write docs/performance.md -->';
+const begin = (command) => `<!-- figures: ${command} -- --write docs/performance.md -->`;
 const END = '<!-- end of figures -->';
 /** From here on the load generator itself may be what limits a rate. */
 const GENERATOR_LIMIT = 0.9;
 
-function median(values) {
+export function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
@@ -39,7 +39,7 @@ export function figuresOf(runs, cases) {
 }
 
 const row = (cells) => `| ${cells.join(' | ')} |`;
-const table = (head, rows) => [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n');
+export const table = (head, rows) => [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n');
 
 function adapterTables({ adapter, cases }) {
   const name = adapter === 'express' ? 'Express' : 'Fastify';
@@ -99,10 +99,11 @@ export function markdown(figures, { seconds, rounds, connections }, pinned) {
 }
 
 /** Replaces what stands between the markers of a file. @throws when it has none: nothing is written then. */
-export async function writeBetweenMarkers(file, text) {
+export async function writeBetweenMarkers(file, text, command = 'npm run bench') {
   const before = await readFile(file, 'utf8');
-  const [from, to] = [before.indexOf(BEGIN), before.indexOf(END)];
+  const from = before.indexOf(begin(command));
+  const to = before.indexOf(END, from);
   if (from < 0 || to < from)
-    throw new Error(`${file} has no place for figures: put "${BEGIN}" and "${END}" into it`);
-  await writeFile(file, `${before.slice(0, from + BEGIN.length)}\n\n${text}\n\n${before.slice(to)}`);
+    throw new Error(`${file} has no place for figures: put "${begin(command)}" and "${END}" into it`);
+  await writeFile(file, `${before.slice(0, from + begin(command).length)}\n\n${text}\n\n${before.slice(to)}`);
 }

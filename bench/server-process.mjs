@@ -61,11 +61,16 @@ export class ServerProcess {
   }
 
   async #answer() {
-    const gone = once(this.#child, 'exit').then(([code]) => {
+    const over = new AbortController();
+    const { signal } = over;
+    const gone = once(this.#child, 'exit', { signal }).then(([code]) => {
       throw new Error(`a server ended with ${code}:\n${this.#log}`);
     });
-    const [message] = await Promise.race([once(this.#child, 'message'), gone]);
     gone.catch(() => undefined);
-    return message;
+    try {
+      return (await Promise.race([once(this.#child, 'message', { signal }), gone]))[0];
+    } finally {
+      over.abort();
+    }
   }
 }

@@ -7,7 +7,6 @@ import {
   SessionsService,
   SYSTEM_PRINCIPAL,
   UnitOfWork,
-  uuidV7,
   ZeroTrustModule,
 } from 'nestjs-zero-trust';
 import { kitOptions } from './kit-options.mjs';
@@ -26,27 +25,33 @@ const { unitOfWork, roles, grants, sessions } = {
 for (const name of ['reader', 'writer']) {
   await roles.put(name, kitOptions(settings).access.roles[name], SYSTEM_PRINCIPAL);
 }
-const subjects = Array.from({ length: settings.sessions }, () => uuidV7(Date.now()));
-const stranger = uuidV7(Date.now());
+const { subjects, stranger } = settings;
 for (const subject of subjects) {
   await grants.grant({ subject, role: 'reader', reason: 'benchmark' }, SYSTEM_PRINCIPAL);
 }
 await grants.grant({ subject: stranger, role: 'writer', reason: 'benchmark' }, SYSTEM_PRINCIPAL);
 
-/** Ends the sessions of before, so that there are never more live ones than asked for, and opens new ones. */
-async function open() {
+/** Opens one for each subject. Those of one delivery are ended first, so that there are never more than asked for. */
+const opened = new Map();
+async function open(delivery) {
   const tokens = [];
   for (const subject of [...subjects, stranger]) {
     tokens.push(
       await unitOfWork.run(async () => {
-        await sessions.endAllOf(subject, 'logout');
-        const opening = { subject, acr: 'aal1', amr: ['pwd'], delivery: 'token' };
-        return (await sessions.open(opening)).accessToken;
+        const before = opened.get(`${delivery} ${subject}`);
+        if (before) await sessions.end(before, 'logout');
+        const session = await sessions.open({ subject, acr: 'aal1', amr: ['pwd'], delivery });
+        opened.set(`${delivery} ${subject}`, session.sessionId);
+        return session.accessToken;
       }),
     );
   }
   return { stranger: tokens.pop(), tokens };
 }
 
-answerQuestions({ cpu: () => process.cpuUsage(), open });
+answerQuestions({
+  cpu: () => process.cpuUsage(),
+  open: () => open('token'),
+  openCookies: () => open('cookie'),
+});
 process.send({ url: undefined });
