@@ -229,3 +229,41 @@ describe('cryptography', () => {
     expect(found.map(([file]) => file)).toEqual([]);
   });
 });
+
+describe('logs', () => {
+  const FAMILIES =
+    /^(access|account|audit|authentication|document|encryption|factor|grant|invoice|key|role|session|throttle)\.[a-z]+(-[a-z]+)*$/;
+  /** Of the query builder. */
+  const COLUMNS = new Set(['document.id']);
+
+  test('V16.1.1 docs/events.md names every event that can be published', () => {
+    const published = everything.flatMap(([, node]) =>
+      ts.isStringLiteralLike(node) && FAMILIES.test(node.text) && !COLUMNS.has(node.text) ? [node.text] : [],
+    );
+    const documented = [
+      ...readFileSync(join(root, 'docs/events.md'), 'utf8').matchAll(/^\| `([a-z]+\.[a-z-]+)` +\|/gm),
+    ].map(([, action]) => action!);
+    expect(documented.length).toBeGreaterThan(30);
+    expect([...documented].sort()).toEqual([...new Set(published)].sort());
+  });
+
+  test('V16.1.1 no event is published under a name that the code puts together', () => {
+    const composed = everything.filter(
+      ([, node]) =>
+        ts.isPropertyAssignment(node) &&
+        node.name.getText() === 'action' &&
+        ts.isTemplateExpression(node.initializer),
+    );
+    expect(composed.map(([file]) => file)).toEqual([]);
+  });
+
+  test('V16.2.3 nothing is written but by the logger, the request log and the command line', () => {
+    const writers = kit.filter(
+      ([, node]) =>
+        ts.isPropertyAccessExpression(node) &&
+        (/^process\.std(out|err)$/.test(node.getText()) || node.expression.getText() === 'console'),
+    );
+    const files = [...new Set(writers.map(([file]) => file))];
+    expect(files.filter((file) => !file.startsWith('src/cli/'))).toEqual(['src/http/request-log.ts']);
+  });
+});

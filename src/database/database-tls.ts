@@ -47,6 +47,10 @@ export function databaseTls(
     asked ??
     (address.host.startsWith('/') || (address.local && options.tlsCa === undefined) ? 'off' : 'verify-full');
   if (mode === 'verify-full') {
+    // It does not reach this connection, and says that somebody wants unverified ones.
+    if (production && process.env.NODE_TLS_REJECT_UNAUTHORIZED === '0') {
+      throw new TypeError('is verified, and NODE_TLS_REJECT_UNAUTHORIZED=0 verifies nothing; unset it');
+    }
     const { tlsCa } = options;
     return {
       rejectUnauthorized: true,

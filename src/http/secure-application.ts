@@ -10,6 +10,7 @@ import { answerFrameworkErrors } from './framework-errors.js';
 import { ProblemFilter } from './problem.filter.js';
 import { bodyFault, encodingFault, parseJson } from './request-content.js';
 import { nameRequests } from './request-id.js';
+import { assertStrictParser } from './strict-parser.js';
 
 const CHECK_CONNECTIONS_EVERY_MS = 1_000;
 
@@ -57,6 +58,7 @@ export async function secureApplication(app: INestApplication): Promise<void> {
   } else parseOnExpress(secured, settings);
 
   const server = secured.getHttpServer();
+  assertStrictParser(server);
   // Our own refusal says so in the shape of every other one.
   (server as { requireHostHeader?: boolean }).requireHostHeader = false;
   // Node looks every 30 s otherwise, which would make the time-outs below that much longer.

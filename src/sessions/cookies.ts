@@ -47,8 +47,18 @@ function withoutBlanks(text: string): string {
 
 const isBlank = (character: string | undefined): boolean => character === ' ' || character === '\t';
 
-/** `Set-Cookie` that hands a token over; with an empty value it takes the cookie away, with the same attributes. */
+/** What browsers keep of name and value together; of a longer cookie they keep nothing (ASVS 3.3.5). */
+const MAX_COOKIE_BYTES = 4_096;
+
+/**
+ * `Set-Cookie` that hands a token over; with an empty value it takes the cookie away, with the same attributes.
+ *
+ * @throws TypeError when no browser would keep it.
+ */
 export function writeCookie(name: SessionCookie, value: string, maxAgeSeconds: number): string {
+  if (Buffer.byteLength(`${name}${value}`) > MAX_COOKIE_BYTES) {
+    throw new TypeError(`${name} is longer than the ${MAX_COOKIE_BYTES} bytes that a browser keeps`);
+  }
   const attributes = `Path=/; Max-Age=${maxAgeSeconds}; HttpOnly; Secure; SameSite=${SAME_SITE[name]}`;
   return `${name}=${value}; ${attributes}`;
 }

@@ -140,6 +140,19 @@ describe('whether TLS is used', () => {
     },
   );
 
+  test('V12.3.2 NODE_TLS_REJECT_UNAUTHORIZED=0 stops the start in production', () => {
+    const address = parseDatabaseUrl('postgres://u:p@db.example.test/d');
+    const before = process.env.NODE_TLS_REJECT_UNAUTHORIZED;
+    process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
+    try {
+      expect(() => databaseTls(address, {}, true)).toThrow(/NODE_TLS_REJECT_UNAUTHORIZED=0 .* unset it/);
+    } finally {
+      if (before === undefined) delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
+      else process.env.NODE_TLS_REJECT_UNAUTHORIZED = before;
+    }
+    expect(databaseTls(address, {}, true)).toMatchObject({ rejectUnauthorized: true });
+  });
+
   test('an authority means TLS on the loopback too; a contradiction is refused', () => {
     const address = parseDatabaseUrl('postgres://u:p@127.0.0.1/d');
     expect(databaseTls(address, { tlsCa: 'PEM' }, true)).toMatchObject({ ca: 'PEM' });

@@ -34,6 +34,13 @@ describe('a cookie that is written', () => {
     }
   });
 
+  test('WEB-01 is never longer than what a browser keeps', () => {
+    const most = 'a'.repeat(4_096 - ACCESS_COOKIE.length);
+    expect(writeCookie(ACCESS_COOKIE, most, 900)).toContain(most);
+    expect(() => writeCookie(ACCESS_COOKIE, `${most}a`, 900)).toThrow('longer than the 4096 bytes');
+    expect(() => writeCookie(ACCESS_COOKIE, `${most.slice(1)}ä`, 900)).toThrow(TypeError);
+  });
+
   test('is read again as it was, wherever it stands among others', () => {
     const other = fc.stringMatching(/^[a-z]{1,8}=[A-Za-z0-9%]{0,12}$/);
     fc.assert(
