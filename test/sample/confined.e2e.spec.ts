@@ -15,21 +15,23 @@ const CONFINED = [
   '--allow-fs-read=*',
   ...allowed('--allow-addons', '--allow-net'),
   '--disallow-code-generation-from-strings',
+  '--disable-proto=delete',
 ];
 
-test('V1.2.5 V1.3.2 in such a process none of it is possible', async () => {
+test('V1.2.5 V1.3.2 V15.3.6 in such a process none of it is possible', async () => {
   const attempts = `
     const codeOf = (work) => { try { work(); return 'done'; } catch (error) { return error.code ?? error.name; } };
     console.log(
       codeOf(() => require('node:child_process').execSync('true')),
       codeOf(() => require('node:fs').writeFileSync('confined', '')),
       codeOf(() => new Function('1')),
+      codeOf(() => ({}).__proto__.polluted),
     );`;
   const { stdout } = await promisify(execFile)(process.execPath, [...CONFINED, '-e', attempts]);
-  expect(stdout.trim()).toBe('ERR_ACCESS_DENIED ERR_ACCESS_DENIED EvalError');
+  expect(stdout.trim()).toBe('ERR_ACCESS_DENIED ERR_ACCESS_DENIED EvalError TypeError');
 });
 
-test('V1.2.5 V1.3.2 the production service needs to start no process, write no file, and make no code of text', async () => {
+test('V1.2.5 V1.3.2 V15.3.6 the production service needs to start no process, write no file, and make no code of text', async () => {
   const database = await createTestDatabase();
   const service = spawn(process.execPath, [...CONFINED, MAIN], {
     env: {
