@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { AccessMatrixRow } from '../../src/access/access-matrix.js';
+import { requestOf } from '../http/raw-client.js';
 import { ADAPTERS } from '../support/application.js';
 import { startSample, type Answer, type Caller, type Sample } from '../support/sample.js';
 
@@ -39,6 +42,16 @@ function shapeOf(answers: readonly unknown[]): string {
       return items.length === 0 ? `${key}[]` : `${key}[] { ${shapeOf(items)} }`;
     })
     .join(' ');
+}
+
+/** Everything that comes back on a connection of its own, byte by byte. */
+async function exchange(port: number, request: string): Promise<{ bytes: Buffer }> {
+  const socket = connect(port, '127.0.0.1');
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk) => void chunks.push(chunk));
+  socket.write(request);
+  await once(socket, 'close');
+  return { bytes: Buffer.concat(chunks) };
 }
 
 /** The rows of its table of routes: method, path, what is demanded, roles. */
@@ -214,6 +227,61 @@ describe.each(ADAPTERS)('every route of the sample on %s', (adapter) => {
         expect([response.status, method, path, type]).toEqual([415, method, path, type]);
       }
     }
+  });
+
+  test('V4.2.2 each answer has as many bytes as it announces, and HEAD and 204 have none', async () => {
+    const port = Number(new URL(sample.url).port);
+    const seen: string[] = [];
+    for (const path of [...pathsOf('GET'), '/nowhere']) {
+      for (const [name, { token }] of Object.entries(callers)) {
+        const fields = [
+          'Connection: close',
+          ...(token === undefined ? [] : [`Authorization: Bearer ${token}`]),
+        ];
+        for (const method of ['GET', 'HEAD']) {
+          const request = requestOf(`${method} ${concrete(path)}`, fields);
+          const { bytes } = await exchange(port, request);
+          const end = bytes.indexOf('\r\n\r\n');
+          const head = bytes.subarray(0, end).toString('latin1');
+          const body = bytes.subarray(end + 4);
+          const lengths = [...head.matchAll(/^content-length: (\d+)$/gim)].map(([, length]) =>
+            Number(length),
+          );
+          const what = `${method} ${path} as ${name}`;
+          expect([what, lengths.length, /^transfer-encoding:/im.test(head)]).toEqual([what, 1, false]);
+          if (method === 'HEAD') expect([what, body.length]).toEqual([what, 0]);
+          else expect([what, body.length]).toEqual([what, lengths[0]]);
+          seen.push(what);
+        }
+      }
+    }
+    expect(seen.length).toBeGreaterThan(100);
+    const { token } = await sample.signIn('editor');
+    const fields = [`Authorization: Bearer ${token!}`, 'Content-Length: 0'];
+    const { bytes } = await exchange(port, requestOf('POST /auth/logout', fields));
+    const text = bytes.toString('latin1');
+    expect(text).toMatch(/^HTTP\/1\.1 204 /);
+    expect(text).not.toMatch(/^(content-length|transfer-encoding):/im);
+    expect(text.endsWith('\r\n\r\n')).toBe(true);
+  });
+
+  test('V15.4.1 hundreds who ask at once each see themselves alone', async () => {
+    const known = Object.entries(callers).filter(([name]) => name !== 'anonymous');
+    const expected = new Map(
+      await Promise.all(
+        known.map(async ([name, caller]) => [name, (await caller.get('/auth/me')).text] as const),
+      ),
+    );
+    expect(new Set(expected.values()).size).toBe(known.length);
+    const answers = await Promise.all(
+      Array.from({ length: 600 }, async (_, at) => {
+        const [name, caller] = known[at % known.length]!;
+        const { status, headers, text } = await caller.get('/auth/me');
+        return { name, status, text, id: headers.get('x-request-id') };
+      }),
+    );
+    for (const { name, status, text } of answers) expect([status, text]).toEqual([200, expected.get(name)]);
+    expect(new Set(answers.map(({ id }) => id)).size).toBe(600);
   });
 
   test('V15.3.1 each answer has the fields that are written down for it, and nothing of a column that is new', async () => {
