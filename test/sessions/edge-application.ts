@@ -121,6 +121,14 @@ export class Edge {
     return this.send('POST', '/auth/refresh', {}, JSON.stringify({ refreshToken }));
   }
 
+  /** The same for many at once: a loaded machine may put some off with 503, which says to ask again. */
+  async refreshWhenAble(refreshToken: unknown): Promise<EdgeAnswer> {
+    for (let left = 50; ; left -= 1) {
+      const answer = await this.refresh(refreshToken);
+      if (answer.status !== 503 || left === 0) return answer;
+    }
+  }
+
   refreshByCookie(cookie: string): Promise<EdgeAnswer> {
     return this.send('POST', '/auth/refresh', { cookie });
   }

@@ -128,7 +128,7 @@ describe('Reuse of a refresh token', () => {
     await rows.ageRotation(sessionId, '11 s');
     one.events.splice(0);
     const answers = await Promise.all(
-      Array.from({ length: 50 }, (_, at) => (at % 2 ? one : two).refresh(refreshToken)),
+      Array.from({ length: 50 }, (_, at) => (at % 2 ? one : two).refreshWhenAble(refreshToken)),
     );
     expect(new Set(statusesOf(answers))).toEqual(new Set([401]));
     const actions = [...one.events, ...two.events].map(({ action }) => action).sort();
@@ -144,7 +144,7 @@ describe('Reuse of a refresh token', () => {
     const bodies = new Set<string>();
     for (let round = 0; round < 20; round += 1) {
       const answers = await Promise.all(
-        Array.from({ length: 50 }, (_, at) => one.refresh(at % 2 ? refreshToken : current)),
+        Array.from({ length: 50 }, (_, at) => one.refreshWhenAble(at % 2 ? refreshToken : current)),
       );
       for (const { status, body } of answers) bodies.add(`${String(status)} ${String(body['code'])}`);
     }
@@ -196,7 +196,7 @@ describe('One winner', () => {
     async (adapter) => {
       const edge = adapter === 'express' ? one : two;
       const { sessionId, refreshToken } = await edge.open();
-      const answers = await Promise.all(Array.from({ length: 50 }, () => edge.refresh(refreshToken)));
+      const answers = await Promise.all(Array.from({ length: 50 }, () => edge.refreshWhenAble(refreshToken)));
       expect(new Set(statusesOf(answers))).toEqual(new Set([200]));
       expect(new Set(answers.map(refreshTokenOf)).size).toBe(1);
       expect((await rows.of(sessionId)).generation).toBe(1);
