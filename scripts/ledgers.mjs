@@ -90,7 +90,8 @@ for (const { id, state, text, tests } of attacks.values()) {
 
 // ── What the tests say ──
 const split = (test) => test.split(' › ').map((part) => part.trim());
-const plain = (name) => name.replaceAll(' › ', ' > ');
+/** A name that ends in an empty parameter loses its last blank, as a row of the ledger does. */
+const plain = (name) => name.replaceAll(' › ', ' > ').trimEnd();
 
 const IN_BROWSER = 'test/browser/';
 const BROWSER_RESULTS = 'coverage/browser-results.json';

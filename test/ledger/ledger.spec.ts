@@ -80,6 +80,11 @@ describe('the check of the ledgers', () => {
     expect(await readFile(join(copy, 'docs/attacks.md'), 'utf8')).toContain('WEB-01 cookies are strict');
   });
 
+  test('finds a test whose name ends in a blank', async () => {
+    await writeResults([passed[0]!, { ...passed[1]!, name: `${passed[1]!.name} ` }]);
+    expect((await check()).code).toBe(0);
+  });
+
   test.each<[string, () => Promise<void>, RegExp]>([
     ['a row is missing', () => writeAsvs(''), /V1\.1\.1 is missing/],
     ['a case is missing', () => writeAttacks(''), /WEB-01 is missing/],
