@@ -43,7 +43,7 @@ CREATE TABLE sessions.session (
   client_sealed bytea,
   ended_at     timestamptz,
   ended_reason text        CHECK (ended_reason IN ('logout', 'ended-by-subject', 'ended-by-administrator',
-                                                   'password-changed', 'factor-removed', 'stepped-up', 'refresh-reuse',
+                                                   'password-changed', 'factor-removed', 'stepped-up', 'signed-in-again', 'refresh-reuse',
                                                    'too-many-sessions', 'account-disabled', 'account-deleted')),
   CHECK ((ended_at IS NULL) = (ended_reason IS NULL))
 );

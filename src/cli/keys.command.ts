@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { ControlConnection } from '../database/control-connection.js';
 import { OpenedDataSource } from '../database/database.boot.js';
 import { databaseErrorLine } from '../database/database.errors.js';
 import { buildDataSource } from '../database/open-data-source.js';
@@ -90,7 +91,7 @@ async function listKeys({ environment }: CliIo): Promise<Listed> {
     const unitOfWork = new UnitOfWork(opened);
     return {
       keys: await new DataKeyStore(unitOfWork).list(),
-      signingKeys: await new SigningKeyStore(unitOfWork, opened).list(),
+      signingKeys: await new SigningKeyStore(unitOfWork, new ControlConnection(opened)).list(),
     };
   } catch (cause) {
     throw new Error(`the keys cannot be read: ${databaseErrorLine(cause)}`, { cause });

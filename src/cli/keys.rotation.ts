@@ -6,7 +6,7 @@ import { AuditModule } from '../audit/audit.module.js';
 import { Clock, SystemClock } from '../core/clock.js';
 import { SecurityEvents } from '../core/security-events.js';
 import { readSetting, requireSetting, type Environment } from '../core/setting.js';
-import { KitDataSource } from '../database/data-source.js';
+import { ControlConnection } from '../database/control-connection.js';
 import { DatabaseModule } from '../database/database.module.js';
 import { buildDataSource } from '../database/open-data-source.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
@@ -102,11 +102,11 @@ async function withRotation(
     const options = { abortOnError: false, logger: { log: ignore, warn: err, error: ignore } };
     app = await NestFactory.createApplicationContext(module, options);
     const unitOfWork = app.get(UnitOfWork);
-    const store = new SigningKeyStore(unitOfWork, app.get(KitDataSource));
+    const store = new SigningKeyStore(unitOfWork, app.get(ControlConnection));
     const events = app.get(SecurityEvents);
     const cipher = app.get(FieldCipher);
     const rotation = new SigningKeyRotation(store, cipher, unitOfWork, events, app.get(FreshnessFeed));
-    await work(rotation, await store.usable());
+    await work(rotation, await store.usableUnderLock());
   } finally {
     await app?.close();
     if (dataSource.isInitialized) await dataSource.destroy();

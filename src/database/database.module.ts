@@ -3,6 +3,7 @@ import { ModulesContainer } from '@nestjs/core';
 import { getDataSourceToken, getRepositoryToken } from '@nestjs/typeorm';
 import type { ObjectLiteral } from 'typeorm';
 import { ambientRepository } from './ambient-repository.js';
+import { ControlConnection } from './control-connection.js';
 import { KitDataSource } from './data-source.js';
 import { OpenedDataSource, openDatabase } from './database.boot.js';
 import { ConfigurableDatabaseModule, DATABASE_OPTIONS, type DatabaseOptions } from './database.options.js';
@@ -28,9 +29,10 @@ import { UnitOfWork } from './unit-of-work.js';
       useFactory: (kit: KitDataSource) => kit.dataSource,
     },
     UnitOfWork,
+    ControlConnection,
     DatabaseProbe,
   ],
-  exports: [KitDataSource, UnitOfWork, DatabaseProbe, getDataSourceToken()],
+  exports: [KitDataSource, UnitOfWork, ControlConnection, DatabaseProbe, getDataSourceToken()],
 })
 export class DatabaseModule extends ConfigurableDatabaseModule implements OnApplicationShutdown {
   constructor(private readonly opened: OpenedDataSource) {

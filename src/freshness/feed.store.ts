@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { ControlConnection } from '../database/control-connection.js';
 import { KitDataSource } from '../database/data-source.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import type { FeedEntry, FeedKind, NumberedFeedEntry } from './feed-entry.js';
@@ -10,7 +11,7 @@ export interface FeedPage {
 }
 
 /** One statement, so one snapshot: the head, and everything after a number. */
-export const ENTRIES_AFTER = `
+const ENTRIES_AFTER = `
   SELECT h.seq AS head, f.seq, f.kind, f.id
     FROM freshness.feed_head h LEFT JOIN freshness.feed f ON f.seq > $1 AND f.seq <= h.seq
    ORDER BY f.seq`;
@@ -28,6 +29,7 @@ export class FeedStore {
   constructor(
     private readonly unitOfWork: UnitOfWork,
     private readonly source: KitDataSource,
+    private readonly control: ControlConnection,
   ) {}
 
   /** Takes the lock of the feed until COMMIT: the last thing that a transaction does. @returns the newest number. */
@@ -37,6 +39,11 @@ export class FeedStore {
       [entries.map(({ kind }) => kind), entries.map(({ id }) => id)],
     );
     return Number(row?.seq);
+  }
+
+  /** Beside the pool. @throws when there is no answer in time. */
+  async after(seq: number): Promise<FeedPage> {
+    return feedPageOf(await this.control.query(ENTRIES_AFTER, [seq]));
   }
 
   async recent(seconds: number): Promise<FeedPage> {
@@ -56,7 +63,7 @@ interface Row {
 }
 
 /** PostgreSQL prints bigint as text; the numbers stay far below 2^53. @throws TypeError when there is no head. */
-export function feedPageOf(rows: readonly unknown[]): FeedPage {
+function feedPageOf(rows: readonly unknown[]): FeedPage {
   const known = rows as readonly Row[];
   const head = Number(known[0]?.head);
   if (!Number.isSafeInteger(head)) throw new TypeError('freshness.feed_head has no row: restore it.');

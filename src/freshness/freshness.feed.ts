@@ -5,7 +5,6 @@ import { KitDataSource } from '../database/data-source.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import type { FeedEntry, FeedKind, NumberedFeedEntry } from './feed-entry.js';
 import { FeedListener } from './feed.listener.js';
-import { FeedReader } from './feed.reader.js';
 import { FeedStore, type FeedPage } from './feed.store.js';
 import { Revocations, type RevocableProof } from './revocations.js';
 
@@ -31,7 +30,6 @@ export class FreshnessFeed implements OnModuleInit, OnApplicationShutdown {
   readonly #revocations = new Revocations(RETAIN_SECONDS * 1000);
   readonly #listeners = new Map<FeedKind, Set<Listener>>();
   readonly #resets = new Set<() => void>();
-  readonly #reader: FeedReader;
   readonly #hints: FeedListener;
   readonly #timers: NodeJS.Timeout[] = [];
   #seq = -1;
@@ -45,7 +43,6 @@ export class FreshnessFeed implements OnModuleInit, OnApplicationShutdown {
     private readonly unitOfWork: UnitOfWork,
     source: KitDataSource,
   ) {
-    this.#reader = new FeedReader(source.dataSource);
     this.#hints = new FeedListener(source.dataSource, () => {
       this.#hinted();
     });
@@ -65,7 +62,7 @@ export class FreshnessFeed implements OnModuleInit, OnApplicationShutdown {
   async onApplicationShutdown(): Promise<void> {
     this.#closed = true;
     for (const timer of this.#timers) clearInterval(timer);
-    await Promise.all([this.#hints.close(), this.#reader.close()]);
+    await this.#hints.close();
   }
 
   /** The newest number that was read. */
@@ -145,7 +142,7 @@ export class FreshnessFeed implements OnModuleInit, OnApplicationShutdown {
 
   async #lookOnce(): Promise<void> {
     const askedAtMs = performance.now();
-    this.#apply(await this.#reader.after(this.#seq), askedAtMs);
+    this.#apply(await this.store.after(this.#seq), askedAtMs);
   }
 
   #apply({ head, entries }: FeedPage, askedAtMs: number): void {

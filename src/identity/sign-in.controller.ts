@@ -1,9 +1,10 @@
-import { Body, Controller, Header, HttpCode, Post, Res } from '@nestjs/common';
+import { Body, Controller, Header, HttpCode, Post, Req, Res } from '@nestjs/common';
 import { Public } from '../core/route-policy.js';
 import { ZeroTrustError } from '../core/zero-trust-error.js';
 import { SessionHandover, type SessionAnswer } from '../sessions/session-handover.js';
 import type { SessionDelivery } from '../sessions/session.js';
 import { SessionsSettings } from '../sessions/sessions.settings.js';
+import { SupersededSession } from '../sessions/superseded-session.js';
 import { ThrottleStrictly } from '../throttler/throttle.decorators.js';
 import { SignInChallenges } from './sign-in-challenges.service.js';
 import { SignInChallengeDto, SignInDto } from './sign-in.dto.js';
@@ -21,6 +22,7 @@ export class SignInController {
     private readonly signIn: SignInService,
     private readonly challenges: SignInChallenges,
     private readonly handover: SessionHandover,
+    private readonly superseded: SupersededSession,
     private readonly settings: SessionsSettings,
   ) {}
 
@@ -31,10 +33,11 @@ export class SignInController {
   @Header('Cache-Control', 'no-store')
   async login(
     @Body() { email, password, delivery = 'cookie' }: SignInDto,
+    @Req() request: unknown,
     @Res({ passthrough: true }) response: unknown,
   ): Promise<SignInAnswer> {
     this.#assertOffered(delivery);
-    return this.#answer(response, await this.signIn.signIn(email, password, delivery));
+    return this.#answer(request, response, await this.signIn.signIn(email, password, delivery));
   }
 
   @Post('mfa')
@@ -44,14 +47,16 @@ export class SignInController {
   @Header('Cache-Control', 'no-store')
   async answerChallenge(
     @Body() { challengeId, method, code }: SignInChallengeDto,
+    @Req() request: unknown,
     @Res({ passthrough: true }) response: unknown,
   ): Promise<SignInAnswer> {
-    return this.#answer(response, await this.challenges.answer(challengeId, method, code));
+    return this.#answer(request, response, await this.challenges.answer(challengeId, method, code));
   }
 
-  #answer(response: unknown, signIn: SignIn): SignInAnswer {
+  async #answer(request: unknown, response: unknown, signIn: SignIn): Promise<SignInAnswer> {
     if (signIn.status === 'mfa_required') return signIn;
     const { session, recoveryCodesLeft } = signIn;
+    if (session.delivery === 'cookie') await this.superseded.end(request);
     const answer = this.handover.hand(response, session, session.delivery);
     return { ...answer, ...(recoveryCodesLeft !== undefined && { recoveryCodesLeft }) };
   }

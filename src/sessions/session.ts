@@ -13,6 +13,7 @@ export const SESSION_ENDINGS = [
   'password-changed',
   'factor-removed',
   'stepped-up',
+  'signed-in-again',
   'refresh-reuse',
   'too-many-sessions',
   'account-disabled',

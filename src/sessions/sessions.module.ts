@@ -21,6 +21,7 @@ import { SessionClients } from './session-client.js';
 import { SessionHandover } from './session-handover.js';
 import { SessionIssuer } from './session.issuer.js';
 import { SessionStore } from './session.store.js';
+import { SupersededSession } from './superseded-session.js';
 import { SESSIONS_OPTIONS, type SessionsExtras, type SessionsOptions } from './sessions.options.js';
 import { SessionsService } from './sessions.service.js';
 import { SessionsSettings } from './sessions.settings.js';
@@ -65,6 +66,7 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<SessionsOption
     SessionHandover,
     ProofRefusals,
     RefreshService,
+    SupersededSession,
     AccessTokenMinter,
     AccessTokenVerifier,
     AccessTokenAuthenticator,
@@ -77,6 +79,7 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<SessionsOption
     AccessTokenAuthenticator,
     RefreshService,
     ProofRefusals,
+    SupersededSession,
   ],
 })
 export class SessionsModule extends ConfigurableModuleClass implements OnApplicationBootstrap {

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { KitDataSource } from '../database/data-source.js';
+import { ControlConnection } from '../database/control-connection.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import type { AgedKey } from './signing-key.schedule.js';
 import type { PublicJwk, SigningAlgorithm, SigningKeyState } from './signing-key.js';
@@ -47,12 +47,12 @@ const USABLE = `
 export class SigningKeyStore {
   constructor(
     private readonly unitOfWork: UnitOfWork,
-    private readonly source: KitDataSource,
+    private readonly control: ControlConnection,
   ) {}
 
   /** Every key that may sign or verify now: what has been committed, whatever transaction asks. */
   async usable(): Promise<StoredSigningKey[]> {
-    return this.source.dataSource.query<StoredSigningKey[]>(USABLE);
+    return this.control.query<StoredSigningKey>(USABLE);
   }
 
   /** The same, in the ambient transaction: asked under the lock. */

@@ -192,7 +192,8 @@ export class SigningKeys implements OnApplicationBootstrap, OnModuleDestroy {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
-        reject(new Error('in time'));
+        // A process that was busy for longer than that finds the answer waiting: look before giving up.
+        setImmediate(reject, new Error('the signing keys were not read in time'));
       }, KEYS_DEADLINE_MS);
     });
     try {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { READ_DEADLINE_MS } from '../../src/freshness/feed.reader.js';
+import { CONTROL_DEADLINE_MS } from '../../src/database/control-connection.js';
 import { TRUSTED_FOR_MS } from '../../src/freshness/freshness.feed.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { startFaultProxy } from '../support/fault-proxy.js';
@@ -118,7 +118,7 @@ describe('the ordered feed', () => {
     await vi.waitUntil(() => !feed.isFresh(), { timeout: TRUSTED_FOR_MS + 500, interval: 5 });
     const askedAt = performance.now();
     await expect(feed.confirm()).rejects.toMatchObject({ code: 'temporarily-unavailable', status: 503 });
-    expect(performance.now() - askedAt).toBeLessThan(READ_DEADLINE_MS * 2 + 200);
+    expect(performance.now() - askedAt).toBeLessThan(CONTROL_DEADLINE_MS * 2 + 200);
     proxy.cut();
     await expect(feed.confirm()).rejects.toMatchObject({ status: 503 });
     proxy.pass();

@@ -1,3 +1,4 @@
+import { ControlConnection } from '../../src/database/control-connection.js';
 import { FeedStore } from '../../src/freshness/feed.store.js';
 import { FreshnessFeed } from '../../src/freshness/freshness.feed.js';
 import { open, type Opened } from '../database/opened.js';
@@ -9,8 +10,9 @@ export interface Replica extends Opened {
 /** One process of a service as far as the feed is concerned, loaded and following. */
 export async function startReplica(url: string): Promise<Replica> {
   const opened = await open(url);
+  const control = new ControlConnection(opened.source);
   const feed = new FreshnessFeed(
-    new FeedStore(opened.unitOfWork, opened.source),
+    new FeedStore(opened.unitOfWork, opened.source, control),
     opened.unitOfWork,
     opened.source,
   );
@@ -20,6 +22,7 @@ export async function startReplica(url: string): Promise<Replica> {
     feed,
     close: async () => {
       await feed.onApplicationShutdown();
+      await control.onApplicationShutdown();
       await opened.close();
     },
   };

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ADAPTERS } from '../support/application.js';
+import { Visitor } from '../support/visitor.js';
 import { Caller, startSample, type Sample } from '../support/sample.js';
 
 describe.each(ADAPTERS)('from sign-in to logout on %s', (adapter) => {
@@ -69,6 +70,29 @@ describe.each(ADAPTERS)('from sign-in to logout on %s', (adapter) => {
     expect([live.status, live.body]).toEqual([200, { status: 'up' }]);
     const ready = await sample.anonymous.get('/health/ready');
     expect([ready.status, ready.body]).toEqual([200, { status: 'up' }]);
+  });
+
+  test('REF-17 signing in again in the same browser ends the session that its cookies held, and no other', async () => {
+    const browser = new Visitor(Number(new URL(sample.url).port));
+    const elsewhere = await sample.signIn('clerk');
+    const credentials = (name: string): { email: string; password: string } => {
+      const { email, password } = sample.accounts.find((each) => each.email === `${name}@example.test`)!;
+      return { email, password };
+    };
+    expect((await browser.own('POST /auth/login', credentials('editor'))).status).toBe(200);
+    const before = browser.copy();
+    expect((await before.own('GET /auth/me')).status).toBe(200);
+
+    // A refused sign-in takes nothing from anybody.
+    const wrong = { ...credentials('clerk'), password: 'not the one of the clerk' };
+    expect((await browser.copy().own('POST /auth/login', wrong)).status).toBe(401);
+    expect((await before.own('GET /auth/me')).status).toBe(200);
+
+    expect((await browser.own('POST /auth/login', credentials('clerk'))).status).toBe(200);
+    expect((await before.own('GET /auth/me')).status).toBe(401);
+    expect((await before.own('POST /auth/refresh')).status).toBe(401);
+    expect((await browser.own('GET /auth/me')).status).toBe(200);
+    expect((await elsewhere.get('/auth/me')).status).toBe(200);
   });
 
   test('OPS-03 no well-known account or password opens anything', async () => {
