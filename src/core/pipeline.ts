@@ -107,11 +107,14 @@ export class Pipeline implements OnApplicationBootstrap {
 
   #judgeFrom(index: number, call: JudgedCall): Verdict | Promise<Verdict> {
     for (let at = index; at < this.#order.length; at += 1) {
-      const verdict = this.#order[at]?.judge(call);
-      if (verdict instanceof Promise) {
-        return verdict.then((settled) => (settled.passed ? this.#judgeFrom(at + 1, call) : settled));
+      const verdict: unknown = this.#order[at]?.judge(call);
+      if (isPromise(verdict)) {
+        return Promise.resolve(verdict).then(
+          (settled) => refusalIn(settled) ?? this.#judgeFrom(at + 1, call),
+        );
       }
-      if (verdict?.passed !== true) return verdict ?? UNREADABLE;
+      const refusal = refusalIn(verdict);
+      if (refusal) return refusal;
     }
     return PASSED;
   }
@@ -123,6 +126,18 @@ const UNREADABLE: Verdict = Object.freeze({
   error: new ZeroTrustError('permission-denied', { detail: 'a stage gave no verdict' }),
 });
 
+/** What stands between a call and the next stage. A verdict that is neither of the two is one: types bind nobody at run time. */
+function refusalIn(verdict: unknown): Verdict | undefined {
+  const { passed, error } = (verdict ?? {}) as { readonly passed?: unknown; readonly error?: unknown };
+  if (passed === true) return undefined;
+  return passed === false && error instanceof ZeroTrustError ? (verdict as Verdict) : UNREADABLE;
+}
+
+/** Also one of another library or realm: taken for a value, it would be a principal of which nothing is known. */
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { readonly then?: unknown } | null | undefined)?.then === 'function';
+}
+
 const CHALLENGE = { 'WWW-Authenticate': 'Bearer' };
 
 function authenticate(authenticator: Authenticator, call: JudgedCall): Verdict | Promise<Verdict> {
@@ -131,7 +146,7 @@ function authenticate(authenticator: Authenticator, call: JudgedCall): Verdict |
   // One GraphQL request runs the guard for each of its fields: who is asking was proved on this very request.
   if (call.context.principal) return PASSED;
   const principal = authenticator.authenticate(call.execution, call.context);
-  if (principal instanceof Promise) return principal.then((proved) => admit(proved, call));
+  if (isPromise(principal)) return Promise.resolve(principal).then((proved) => admit(proved, call));
   return admit(principal, call);
 }
 
