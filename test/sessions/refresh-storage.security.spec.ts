@@ -25,9 +25,10 @@ afterAll(async () => {
 
 /** The bytes of the write-ahead log since a place in it, as whoever steals a backup or a replica has them. */
 async function walSince(lsn: string): Promise<Buffer> {
-  // A server for tests writes it when it finds the time; one commit that waits for that takes everything with it.
+  // A server for tests writes it when it finds the time; one commit that waits for that takes everything with it. It must
+  // have written something itself: a transaction that wrote nothing waits for nothing.
   await superuser.client.query(
-    'BEGIN; SET LOCAL synchronous_commit = on; SELECT pg_current_xact_id(); COMMIT',
+    "BEGIN; SET LOCAL synchronous_commit = on; SELECT pg_logical_emit_message(true, 'test', 'flush'); COMMIT",
   );
   const { rows } = await superuser.client.query<{ bytes: Buffer }>(
     `SELECT pg_read_binary_file('pg_wal/' || name) AS bytes FROM pg_ls_waldir()
