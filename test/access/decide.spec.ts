@@ -41,6 +41,10 @@ describe('decide()', () => {
     expect(granted('documents:read', 'documents:write')).toBe(true);
     expect(granted('documents:read', 'documents:share')).toBe(false);
     expect(granted('documents:share', 'documents:read')).toBe(false);
+    expect(decide({ principal, permissions: ['documents:share'], held })).toEqual({
+      granted: false,
+      reason: 'a demanded permission is not held',
+    });
   });
 
   test('a grant says by what', () => {
@@ -76,6 +80,16 @@ describe('decide()', () => {
       decide({ principal, permissions: ['documents:read'], held: both, object: { rule: own, subject: null } })
         .granted,
     ).toBe(false);
+  });
+
+  test('nothing overrides a rule that names nothing, not even a set that has everything', () => {
+    const rule: ObjectRule<Note> = { type: 'note', name: 'mine', holds: () => false };
+    const everything = { has: () => true };
+    const object = { rule, subject: { owner: 'bob' } };
+    expect(decide({ principal, permissions: ['documents:read'], held: everything, object })).toEqual({
+      granted: false,
+      reason: 'the object rule does not hold',
+    });
   });
 
   test('every demanded permission is put to the rule', () => {

@@ -1,7 +1,13 @@
 import { Controller, Get, Module, type ExecutionContext } from '@nestjs/common';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ASSURANCE_LEVELS, meetsAssurance, type AssuranceDemand } from '../../src/core/assurance.js';
+import {
+  ADMINISTRATIVE_CHANGE,
+  ASSURANCE_LEVELS,
+  insufficientAssurance,
+  meetsAssurance,
+  type AssuranceDemand,
+} from '../../src/core/assurance.js';
 import { Authenticator } from '../../src/core/authenticator.js';
 import { Clock } from '../../src/core/clock.js';
 import { PASSED, Pipeline } from '../../src/core/pipeline.js';
@@ -49,6 +55,45 @@ describe('what an authentication is worth', () => {
     ['a time that is no number', account('aal3', Number.NaN)],
   ])('%s is not enough', (_name, principal) => {
     expect(meetsAssurance(principal, { acr: 'aal1', maxAgeSeconds: 300 }, NOW)).toBe(false);
+  });
+});
+
+describe('a demand', () => {
+  test('for a level that nobody knows is met by nobody', () => {
+    const sure: Principal = { kind: 'account', subject: 'a', acr: 'aal3', authTime: NOW };
+    for (const acr of ['aal0', 'aal9', '', undefined]) {
+      const demand = { acr } as unknown as AssuranceDemand;
+      expect(meetsAssurance(sure, demand, NOW)).toBe(false);
+      expect(meetsAssurance({ kind: 'account', subject: 'a' }, demand, NOW)).toBe(false);
+    }
+  });
+
+  test('bears with clocks that differ by a minute, and by no second more', () => {
+    const authenticated = (authTime: number): boolean =>
+      meetsAssurance(
+        { kind: 'account', subject: 'a', acr: 'aal2', authTime },
+        { acr: 'aal2', maxAgeSeconds: 1 },
+        NOW,
+      );
+    expect([NOW - 2, NOW - 1, NOW, NOW + 60, NOW + 61].map(authenticated)).toEqual([
+      ...[false, true, true, true, false],
+    ]);
+  });
+
+  test('without an age asks for none in its challenge', () => {
+    const { code, detail, headers } = insufficientAssurance({ acr: 'aal3' });
+    expect([code, detail]).toEqual([
+      'insufficient-authentication',
+      'the authentication is too weak or too old',
+    ]);
+    expect(headers).toEqual({
+      'WWW-Authenticate': 'Bearer error="insufficient_user_authentication", acr_values="aal3"',
+    });
+  });
+
+  test('V8.4.2 for a change of rights or accounts is a second factor of the last ten minutes', () => {
+    expect(ADMINISTRATIVE_CHANGE).toEqual({ acr: 'aal2', maxAgeSeconds: 600 });
+    expect(Object.isFrozen(ADMINISTRATIVE_CHANGE)).toBe(true);
   });
 });
 

@@ -35,6 +35,41 @@ describe('revocations in memory', () => {
     expect(revocations.covers({ sessionId: 's', subject: 'a', clientId: 'c', feedSeq: 8 })).toBe(true);
   });
 
+  test('what was minted at the very number of an entry is alive, and dead at any before', () => {
+    const revocations = new Revocations(RETAIN_MS);
+    revocations.add({ kind: 'subject', id: 'a', seq: 7 }, 0);
+    revocations.add({ kind: 'client', id: 'c', seq: 9 }, 0);
+    const covered = (subject: string, clientId: string, feedSeq: number): boolean =>
+      revocations.covers({ sessionId: 's', subject, clientId, feedSeq });
+    expect([covered('a', 'x', 6), covered('a', 'x', 7), covered('x', 'x', 0)]).toEqual([true, false, false]);
+    expect([covered('x', 'c', 8), covered('x', 'c', 9), covered('x', 'x', -1)]).toEqual([true, false, false]);
+  });
+
+  test('an entry that is read twice is forgotten as if it had been read once', () => {
+    const revocations = new Revocations(RETAIN_MS);
+    revocations.add({ kind: 'session', id: 's', seq: 1 }, 0);
+    revocations.add({ kind: 'session', id: 's', seq: 1 }, 500);
+    revocations.forget(RETAIN_MS - 1);
+    expect(revocations.size).toBe(1);
+    revocations.forget(RETAIN_MS);
+    expect(revocations.size).toBe(0);
+  });
+
+  test('are counted, forgotten and cleared whatever their kind', () => {
+    const kinds = ['session', 'session', 'session', 'subject', 'subject', 'client'] as const;
+    const filled = (): Revocations => {
+      const revocations = new Revocations(RETAIN_MS);
+      for (const [at, kind] of kinds.entries()) revocations.add({ kind, id: `i-${at}`, seq: at + 1 }, 0);
+      return revocations;
+    };
+    const proof = { sessionId: 'i-0', subject: 'i-3', clientId: 'i-5', feedSeq: 0 };
+    expect([filled().size, filled().covers(proof)]).toEqual([6, true]);
+    const [forgotten, cleared] = [filled(), filled()];
+    forgotten.forget(RETAIN_MS);
+    cleared.clear();
+    for (const empty of [forgotten, cleared]) expect([empty.size, empty.covers(proof)]).toEqual([0, false]);
+  });
+
   test('memory is given back once no token can be that old', () => {
     const revocations = new Revocations(RETAIN_MS);
     for (let at = 0; at < 1_000; at += 1) revocations.add({ kind: 'session', id: `s-${at}`, seq: at }, at);

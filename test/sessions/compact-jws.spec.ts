@@ -137,6 +137,40 @@ describe('One token, one spelling', () => {
     }
     expect(parseCompactJws(`${encode('{}')}..AA`).payload.length).toBe(0);
   });
+
+  test('there are three parts, the first and the last not empty, each in its one spelling', () => {
+    const header = encode('{}');
+    for (const text of [
+      ...['', '.', '..', header, `${header}.`, `${header}.AA`, `${header}..`, `.AA.AA`, `..AA`],
+      ...[`${header}.AA.AA.`, `${header}.AA.AA.AA`, `.${header}.AA.AA`],
+      // Spare bits, padding, the other alphabet, a blank, a length that no bytes have.
+      ...['AB', 'AA==', 'AA=', '+A', '/w', 'A A', 'A\n', 'A'].flatMap((part) => [
+        `${header}.${part}.AA`,
+        `${header}.AA.${part}`,
+      ]),
+    ]) {
+      expect(() => parseCompactJws(text), text).toThrow('the token is not in compact form');
+    }
+  });
+
+  test('4,096 characters are taken apart, and not one more', () => {
+    const start = `${encode('{}')}.AAA.`;
+    const fill = (length: number): string => start + 'A'.repeat(length - start.length);
+    expect(parseCompactJws(fill(MAX_TOKEN_LENGTH)).header).toEqual({});
+    expect(() => parseCompactJws(fill(MAX_TOKEN_LENGTH + 1))).toThrow('the token is too long');
+  });
+
+  test('the operator is told what the parser said', () => {
+    const thrown = (header: string): unknown => {
+      try {
+        return parseCompactJws(`${encode(header)}.AA.AA`);
+      } catch (error) {
+        return (error as Error).cause;
+      }
+    };
+    expect(thrown('{')).toBeInstanceOf(SyntaxError);
+    expect(thrown('[]')).toBeUndefined();
+  });
 });
 
 describe('A key that comes back from the database', () => {
