@@ -49,6 +49,8 @@ describe('The claims, read without any library before them', () => {
     expect(verdict({}, NOW - 6)).toBe('the token is not valid yet');
     expect(verdict({ nbf: NOW + 5 })).toBe('accepted');
     expect(verdict({ nbf: NOW + 6 })).toBe('the token is not valid yet');
+    // One does not excuse the other.
+    expect(verdict({ nbf: NOW, iat: NOW + 6 })).toBe('the token is not valid yet');
   });
 
   test('JWT-14 a life of more than 900 seconds, or of none, is not one of ours', () => {
@@ -69,12 +71,31 @@ describe('The claims, read without any library before them', () => {
 
   test('a claim of another shape is refused', () => {
     const shapes: [string, unknown[]][] = [
-      ['sub', ['alice@example.test', ID.toUpperCase(), `${ID} `, 1, null, undefined]],
-      ['sid', ['', `{${ID}}`, undefined]],
-      ['jti', ['1', undefined]],
-      ['client_id', ['', 'a b', 'x'.repeat(129), 1, undefined]],
+      [
+        'sub',
+        ['alice@example.test', ID.toUpperCase(), `${ID} `, ` ${ID}`, `${ID}\n`, [ID], 1, null, undefined],
+      ],
+      ['sid', ['', `{${ID}}`, [ID], undefined]],
+      ['jti', ['1', [ID], undefined]],
+      ['client_id', ['', 'a b', 'x'.repeat(129), ' a', 'a ', 'ä', ['a'], 1, undefined]],
       ['acr', ['aal0', 'AAL1', '', 1, ['aal1'], undefined]],
-      ['amr', [[], 'pwd', ['PWD'], ['pwd', 1], Array.from({ length: 9 }, () => 'pwd'), undefined]],
+      [
+        'amr',
+        [
+          [],
+          'pwd',
+          ['PWD'],
+          ['!pwd'],
+          ['pwd!'],
+          [''],
+          ['x'.repeat(33)],
+          [['pwd']],
+          ['pwd', 1],
+          Array.from({ length: 9 }, () => 'pwd'),
+          undefined,
+        ],
+      ],
+      ['seq', [-1, 0.5, '0', [0], 2 ** 53, null, undefined]],
     ];
     for (const [name, values] of shapes) {
       for (const value of values) {
@@ -83,10 +104,23 @@ describe('The claims, read without any library before them', () => {
     }
   });
 
-  test('what is no object has no claims', () => {
-    for (const payload of [undefined, null, 'text', 1, []]) {
-      expect(() => readClaims(payload, expected)).toThrow('invalid-credentials');
+  test('a claim of the largest shape that there is, is accepted', () => {
+    for (const part of [
+      { client_id: 'c'.repeat(128) },
+      { amr: Array.from({ length: 8 }, () => 'x'.repeat(32)) },
+      { acr: 'aal3' },
+      { seq: Number.MAX_SAFE_INTEGER },
+      { exp: NOW + 1 },
+    ]) {
+      expect([part, verdict(part)]).toEqual([part, 'accepted']);
     }
+  });
+
+  test('what is no object has no claims', () => {
+    for (const payload of [undefined, null, 'text', 1]) {
+      expect(() => readClaims(payload, expected)).toThrow('invalid-credentials: the claims are malformed');
+    }
+    expect(() => readClaims([], expected)).toThrow('invalid-credentials: the token is from another issuer');
   });
 
   test('a claim that we do not know is let be: a newer replica may have minted it', () => {

@@ -103,6 +103,30 @@ describe('a Cookie header', () => {
     expect(readCookie(`${line}; __Host-access=good`, ACCESS_COOKIE)).toBe('good');
   });
 
+  test('blanks and tabs around a pair are none of its name or value', () => {
+    for (const line of [
+      '\t__Host-access=good',
+      ' \t __Host-access=good\t ',
+      'a=b;\t__Host-access=good\t; c=d',
+    ]) {
+      expect(readCookie(line, ACCESS_COOKIE)).toBe('good');
+    }
+    expect(readCookie('   ; \t; ', ACCESS_COOKIE)).toBeUndefined();
+    expect(readCookie(' \t; __Host-access=good; \t', ACCESS_COOKIE)).toBe('good');
+  });
+
+  test('the operator is told what was wrong with it', () => {
+    const told = (line: string): unknown => {
+      try {
+        return readCookie(line, ACCESS_COOKIE);
+      } catch (error) {
+        return (error as { detail: string }).detail;
+      }
+    };
+    expect(told('__Host-access=a; __Host-access=b')).toBe('several cookies of one name were sent');
+    expect(told('__Host-access="a"')).toBe('the token is not in compact form');
+  });
+
   test('an empty one is none', () => {
     expect(readCookie('__Host-access=', ACCESS_COOKIE)).toBeUndefined();
     expect(readCookie('__Host-access=  ; a=b', ACCESS_COOKIE)).toBeUndefined();

@@ -1,7 +1,7 @@
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { presentedTokenOf } from '../../src/sessions/presented-token.js';
+import { accessTokenOfRequest, presentedTokenOf } from '../../src/sessions/presented-token.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { answerOf, startSessions, type Started } from './sessions-application.js';
 
@@ -108,6 +108,65 @@ describe.each(['express', 'fastify'] as const)('The Authorization header on %s',
 
   test('a public route is open to a caller whose token is no longer good', async () => {
     expect((await started.ask('garbage', '/open')).status).toBe(200);
+  });
+});
+
+describe('Header lines as Node.js hands them out', () => {
+  /** The token, `undefined` for none, or why it was refused. */
+  function read(rawHeaders: readonly string[], more: object = { url: '/' }): string | undefined {
+    try {
+      return accessTokenOfRequest({ rawHeaders, ...more }, false)?.token;
+    } catch (error) {
+      return (error as { detail: string }).detail;
+    }
+  }
+
+  test('JWT-18 only Authorization is read, and no other header that is as long', () => {
+    expect('if-none-match').toHaveLength('authorization'.length);
+    expect(read(['If-None-Match', 'Bearer e.e.e'])).toBeUndefined();
+    expect(read(['If-None-Match', 'Bearer e.e.e', 'AUTHORIZATION', 'Bearer a.b.c', 'Host', 'x'])).toBe(
+      'a.b.c',
+    );
+    expect(read(['X-Note', 'authorization', 'Bearer e.e.e', 'x'])).toBeUndefined();
+    expect(read([])).toBeUndefined();
+    expect(read(['Authorization', 'Bearer a.b.c'], {})).toBe('a.b.c');
+    expect(read(['Authorization', 'Bearer a.b.c'], { url: '/?access_tokens=1&x=?' })).toBe('a.b.c');
+  });
+
+  test('JWT-18 what begins as a bearer token is one, or is refused; other schemes are none of ours', () => {
+    const malformed = 'the Authorization header is malformed';
+    for (const value of [
+      ...['', ' ', 'Bearer', 'Bearer ', ' Bearer a.b.c', '\tBearer a.b.c', 'Bearer a.b.c ', 'Bearer a.b.c x'],
+      ...['Bearer  a.b.c', 'bearer a.b.c', 'Bearer a.b.c\n', 'Bearer=a.b.c', 'Bearer-a.b.c'],
+    ]) {
+      expect([value, read(['Authorization', value])]).toEqual([value, malformed]);
+    }
+    // A name without a value.
+    expect(read(['Authorization'])).toBe(malformed);
+    for (const value of ['xBearer a.b.c', 'JWT-Bearer a.b.c', 'Basic Bearer', 'Bearers a.b.c', 'undefined']) {
+      expect([value, read(['Authorization', value])]).toEqual([value, undefined]);
+    }
+  });
+
+  test('JWT-18 the operator is told what was sent twice, or in the query', () => {
+    const good = ['Authorization', 'Bearer a.b.c'];
+    expect(read([...good, ...good])).toBe('several Authorization headers were sent');
+    expect(read(['Authorization', '', ...good])).toBe('several Authorization headers were sent');
+    for (const url of ['/?access_token=x', '/?a=b&ACCESS_TOKEN=x', '/?access_token=']) {
+      expect(read(good, { url })).toBe('a token was sent in the query');
+      expect(read([], { url })).toBe('a token was sent in the query');
+    }
+    const both = { rawHeaders: good, headers: { cookie: '__Host-access=a.b.c' } };
+    expect(() => accessTokenOfRequest(both, true)).toThrow('a bearer token and a cookie were sent');
+  });
+
+  test('with cookies off, an ordinary request is proved by none', () => {
+    const execution = new ExecutionContextHost([
+      { rawHeaders: [], headers: { cookie: '__Host-access=a.b.c' } },
+    ]);
+    expect(presentedTokenOf(execution, false)).toBeUndefined();
+    expect(presentedTokenOf(execution, true)).toEqual({ token: 'a.b.c', delivery: 'cookie' });
+    expect(accessTokenOfRequest({ raw: undefined }, true)).toBeUndefined();
   });
 });
 
