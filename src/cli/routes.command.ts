@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import type { AccessMatrixRow } from '../access/access-matrix.js';
 import { AccessSettings } from '../access/access.settings.js';
+import { matrixDifference } from '../access/matrix-difference.js';
 import { RouteMatrix } from '../access/route-matrix.js';
 import {
   APP_OPTION,
@@ -10,11 +11,13 @@ import {
   withHostApplication,
   type HostFlags,
 } from './host-application.js';
+import { readMatrix, sayDifference } from './routes.diff.js';
 import { formatRoutes, ROUTE_FORMATS, type RouteFormat } from './routes.format.js';
 import type { CliIo } from './run-cli.js';
 
 interface Flags extends HostFlags {
   readonly format: RouteFormat;
+  readonly diff?: string;
 }
 
 const HELP = `${HOST_HELP}
@@ -23,8 +26,12 @@ Its database is asked which roles reach each way in.
 Exit code 1 when something on the list would stop the start: a way in without a policy, or a permission that nobody
 declared. The list is printed all the same.
 
-Example:
-  zero-trust routes --app dist/app.module.js --format md > access-matrix.md`;
+With --diff, the list is compared with one that was printed before with --format json. Exit code 1 when something opened up:
+a way in that asks for less, a role that reaches more, a new one that asks for no permission.
+
+Examples:
+  zero-trust routes --app dist/app.module.js --format md > access-matrix.md
+  zero-trust routes --app dist/app.module.js --diff access-matrix.json`;
 
 /** `zero-trust routes`: the access matrix, as `GET /admin/access/routes` answers it. */
 export function routesCommand(io: CliIo): Command {
@@ -33,15 +40,21 @@ export function routesCommand(io: CliIo): Command {
     .addOption(APP_OPTION)
     .addOption(EXPORT_OPTION)
     .addOption(new Option('--format <format>', 'how to print it').choices(ROUTE_FORMATS).default('table'))
+    .option('--diff <file>', 'compare with an earlier list (--format json) instead of printing it')
     .addHelpText('after', HELP)
     .action(async (flags: Flags) => {
+      const before = flags.diff === undefined ? undefined : readMatrix(flags.diff);
       const { rows, catalogue } = await withHostApplication(io, flags, async (app) => ({
         catalogue: kitProvider(app, AccessSettings).catalogue,
         rows: await kitProvider(app, RouteMatrix).rows(),
       }));
-      io.out(formatRoutes(rows, flags.format));
+      const opened = before ? sayDifference(io, matrixDifference(before, rows), flags.format) : 0;
+      if (!before) io.out(formatRoutes(rows, flags.format));
       const refused = rows.filter((row) => wouldStopTheStart(row, catalogue));
-      if (refused.length === 0) return;
+      if (refused.length === 0) {
+        if (opened === 0) return;
+        throw new Error(`${opened} ways in opened up: review them, then keep the new list`);
+      }
       const named = refused.map((row) =>
         row.handler === 'adapter' ? `${row.method} ${row.path}` : row.handler,
       );

@@ -1,4 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test, vi } from 'vitest';
 import type { AccessMatrixRow } from '../../src/access/access-matrix.js';
 import { formatRoutes } from '../../src/cli/routes.format.js';
@@ -24,6 +27,54 @@ afterEach(() => {
 
 const rowsOf = (text: string): readonly AccessMatrixRow[] =>
   (JSON.parse(text) as { routes: readonly AccessMatrixRow[] }).routes;
+
+describe('zero-trust routes --diff', () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'routes-'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+  const app = sample('src/app.module.ts');
+
+  test('says nothing of the same list, names what opened up, and exits with 1 for that alone', async () => {
+    const file = join(folder, 'before.json');
+    const { out } = await zeroTrust('routes', '--app', app, '--format', 'json');
+    await writeFile(file, out);
+    expect(await zeroTrust('routes', '--app', app, '--diff', file)).toMatchObject({
+      code: 0,
+      out: 'nothing changed',
+    });
+
+    const stricter = JSON.parse(out) as { routes: AccessMatrixRow[] };
+    stricter.routes = stricter.routes
+      .filter(({ path }) => path !== '/health/live')
+      .map((row) =>
+        row.path === '/auth/me' ? { ...row, policy: 'permission', permissions: ['a:b'], roles: [] } : row,
+      );
+    await writeFile(file, JSON.stringify(stricter));
+    const opened = await zeroTrust('routes', '--app', app, '--diff', file);
+    expect(opened.code).toBe(1);
+    expect(opened.out).toContain('opened     GET /auth/me  a:b → authenticated');
+    expect(opened.out).toContain('opened     GET /health/live  new, public');
+    expect(opened.err).toContain('2 ways in opened up');
+
+    const looser = JSON.parse(out) as { routes: AccessMatrixRow[] };
+    looser.routes.push({ ...looser.routes[0]!, path: '/gone' });
+    await writeFile(file, JSON.stringify(looser));
+    expect(await zeroTrust('routes', '--app', app, '--diff', file)).toMatchObject({ code: 0 });
+  });
+
+  test.each([['not json'], ['{"routes":[{"method":"GET"}]}'], ['[]'], ['null']])(
+    'a file that is no list (%s) is one clear line',
+    async (text) => {
+      const file = join(folder, 'broken.json');
+      await writeFile(file, text);
+      const { code, out, err } = await zeroTrust('routes', '--app', app, '--diff', file);
+      expect([code, out, err.split('\n').length]).toEqual([1, '', 1]);
+      expect(err).toContain('--format json');
+    },
+  );
+});
 
 describe('zero-trust routes', () => {
   test('prints as JSON exactly what GET /admin/access/routes answers', async () => {

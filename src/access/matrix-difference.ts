@@ -1,0 +1,93 @@
+import type { AccessMatrixRow } from './access-matrix.js';
+
+/** How one way in differs between two access matrices. */
+export interface MatrixChange {
+  /** `METHOD path`, with transport, version and host where there are any. */
+  readonly route: string;
+  /** `opened`: somebody gets through who did not. `added` and `removed`: a way in that came or went. */
+  readonly kind: 'opened' | 'added' | 'removed' | 'tightened';
+  readonly what: string;
+}
+
+/** From nobody to everybody. */
+const OPENNESS = { undeclared: 0, permission: 1, authenticated: 2, public: 3 } as const;
+
+/**
+ * What changed from one matrix to the next, for reviewers: whatever lets in somebody who was kept out is `opened`, and a
+ * new way in counts as that when it asks for no permission. Pure, and the same in whatever order the rows stand.
+ */
+export function matrixDifference(
+  before: readonly AccessMatrixRow[],
+  after: readonly AccessMatrixRow[],
+): readonly MatrixChange[] {
+  const [old, now] = [before, after].map((rows) => new Map(rows.map((row) => [nameOf(row), row]))) as [
+    Map<string, AccessMatrixRow>,
+    Map<string, AccessMatrixRow>,
+  ];
+  const changes: MatrixChange[] = [];
+  for (const [route, row] of now) {
+    const was = old.get(route);
+    if (was) changes.push(...changesOf(route, was, row));
+    else {
+      const isOpen = row.policy === 'public' || row.policy === 'authenticated';
+      changes.push({ route, kind: isOpen ? 'opened' : 'added', what: `new, ${demandOf(row)}` });
+    }
+  }
+  for (const [route, row] of old) {
+    if (!now.has(route)) changes.push({ route, kind: 'removed', what: `gone, was ${demandOf(row)}` });
+  }
+  return changes.sort((a, b) => (a.route < b.route ? -1 : 1));
+}
+
+function changesOf(route: string, was: AccessMatrixRow, is: AccessMatrixRow): readonly MatrixChange[] {
+  const opened: string[] = [];
+  const tightened: string[] = [];
+  const openness = OPENNESS[is.policy] - OPENNESS[was.policy];
+  if (openness !== 0) (openness > 0 ? opened : tightened).push(`${demandOf(was)} → ${demandOf(is)}`);
+  else {
+    compare(was.permissions, is.permissions, 'no longer demands', 'now demands', opened, tightened);
+  }
+  if (was.assurance !== is.assurance) {
+    const weaker = strengthOf(is) < strengthOf(was);
+    (weaker ? opened : tightened).push(`assurance ${was.assurance ?? 'none'} → ${is.assurance ?? 'none'}`);
+  }
+  compare(is.roles, was.roles, 'now reached by', 'no longer reached by', opened, tightened);
+  return [
+    ...opened.map((what): MatrixChange => ({ route, kind: 'opened', what })),
+    ...tightened.map((what): MatrixChange => ({ route, kind: 'tightened', what })),
+  ];
+}
+
+/** What only `first` has opens, what only `second` has tightens. */
+function compare(
+  first: readonly string[],
+  second: readonly string[],
+  openingWords: string,
+  tighteningWords: string,
+  opened: string[],
+  tightened: string[],
+): void {
+  for (const each of first) if (!second.includes(each)) opened.push(`${openingWords} ${each}`);
+  for (const each of second) if (!first.includes(each)) tightened.push(`${tighteningWords} ${each}`);
+}
+
+/** `aal2/300s` as a number: the level first, then the shorter age. */
+function strengthOf({ assurance }: AccessMatrixRow): number {
+  const [, level, age] = /^aal(\d)(?:\/(\d+)s)?$/.exec(assurance ?? '') ?? [];
+  if (level === undefined) return 0;
+  return Number(level) + (age === undefined ? 0 : 1 / (1 + Number(age)));
+}
+
+function nameOf({ transport, method, path, version, host }: AccessMatrixRow): string {
+  return [
+    transport === 'http' ? '' : `${transport} `,
+    `${method} ${path}`,
+    version === undefined ? '' : ` v${version}`,
+    host === undefined ? '' : ` on ${host}`,
+  ].join('');
+}
+
+function demandOf({ policy, permissions, assurance }: AccessMatrixRow): string {
+  const demand = policy === 'permission' ? permissions.join(' ') : policy;
+  return assurance === undefined ? demand : `${demand} ${assurance}`;
+}
