@@ -86,6 +86,7 @@ describe('a stage that gives no verdict refuses', () => {
     ['null', null],
     ['true', true],
     ['a yes that is not true', { passed: 'yes' }],
+    ['a yes that is not true, with a refusal beside it', { ...NO, passed: 'yes' }],
     ['an empty object', {}],
     ['a refusal without an error', { passed: false, reason: 'no' }],
   ];
