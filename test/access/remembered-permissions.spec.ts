@@ -3,8 +3,10 @@ import { HeldPermissions } from '../../src/access/held-permissions.js';
 import { RememberedPermissions } from '../../src/access/remembered-permissions.js';
 import { SYSTEM_PRINCIPAL } from '../../src/access/actor.js';
 import { RequestContext } from '../../src/core/request-context.js';
+import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { FreshnessFeed } from '../../src/freshness/freshness.feed.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { startFaultProxy } from '../support/fault-proxy.js';
 import { startAccess, type AccessApplication } from './access.application.js';
 import { asOwner } from './access.fixtures.js';
 
@@ -72,6 +74,59 @@ describe('what a subject holds is remembered', () => {
     expect(after[0]!['n']).toBe(Number(before[0]!['n']) + 1);
   });
 
+  test('a grant that is moved to somebody else by hand is told of both', async () => {
+    const [from, to] = [await here.somebody('reader'), await here.somebody()];
+    await there.app.get(FreshnessFeed).confirm();
+    expect([await learn(there, from), await learn(there, to)]).toEqual([['documents:read'], []]);
+    await asOwner(database, `UPDATE access."grant" SET subject = $2 WHERE subject = $1`, [from, to]);
+    await vi.waitUntil(() => [from, to].every((each) => knownTo(there, each) === undefined), soon);
+    expect([await learn(there, from), await learn(there, to)]).toEqual([[], ['documents:read']]);
+  });
+
+  test('a subject that the authenticator writes in capitals loses a revoked grant like everybody', async () => {
+    const subject = await here.somebody();
+    const id = await here.give(subject, 'reader');
+    const capitals = subject.toUpperCase();
+    await there.app.get(FreshnessFeed).confirm();
+    expect(await learn(there, capitals)).toEqual(['documents:read']);
+    await here.grants.revoke(id, SYSTEM_PRINCIPAL);
+    await vi.waitUntil(() => knownTo(there, capitals) === undefined, soon);
+    expect(await learn(there, capitals)).toEqual([]);
+  });
+
+  test('a grant that is seen inside of its own transaction, and rolled back, is not remembered', async () => {
+    const subject = await here.somebody();
+    const rolledBack = here.app.get(UnitOfWork).run(async () => {
+      await here.give(subject, 'reader');
+      expect(await learn(here, subject)).toEqual(['documents:read']);
+      throw new Error('changed my mind');
+    });
+    await expect(rolledBack).rejects.toThrow('changed my mind');
+    expect(await learn(here, subject)).toEqual([]);
+  });
+
+  test('a replica that was cut off for longer than entries are kept remembers no grant that was revoked', async () => {
+    const proxy = await startFaultProxy(database.appUrl);
+    const away = await startAccess({ ...database, appUrl: proxy.through(database.appUrl) });
+    try {
+      const subject = await here.somebody();
+      const id = await here.give(subject, 'reader');
+      await away.app.get(FreshnessFeed).confirm();
+      expect(await learn(away, subject)).toEqual(['documents:read']);
+      proxy.cut();
+      await here.grants.revoke(id, SYSTEM_PRINCIPAL);
+      await here.give(subject, 'reader', { notBefore: new Date(Date.now() + 3_600_000) });
+      await asOwner(database, `UPDATE freshness.feed SET created_at = now() - interval '80 minutes'`);
+      await asOwner(database, 'SELECT freshness.purge()');
+      proxy.pass();
+      await vi.waitFor(() => away.app.get(FreshnessFeed).confirm(), { timeout: 10_000, interval: 20 });
+      expect(await learn(away, subject)).toEqual([]);
+    } finally {
+      await away.close();
+      await proxy.close();
+    }
+  });
+
   test('a grant that ends by itself is not remembered beyond its end', async () => {
     const subject = await here.somebody();
     await here.give(subject, 'reader', { expiresAt: new Date(Date.now() + 3_600_000) });
@@ -112,6 +167,40 @@ describe('the memory', () => {
     finish({ held: new Set(['x']), secondsToChange: undefined });
     expect([...(await reading)]).toEqual(['x']);
     expect(memory.get('a')).toBeUndefined();
+  });
+
+  test('does not keep it either where several things changed, whatever they were', async () => {
+    type Change = 'b' | 'all';
+    for (const changes of [['b'], ['all'], ['b', 'all'], ['all', 'b']] as Change[][]) {
+      const memory = new RememberedPermissions(10);
+      await memory.read('c', () => holding('y'));
+      await memory.read('a', () => {
+        for (const change of changes) {
+          if (change === 'all') memory.forgetAll();
+          else memory.forget(change);
+        }
+        return holding('x');
+      });
+      expect(memory.get('a'), changes.join()).toBeUndefined();
+      expect(memory.get('c') === undefined, changes.join()).toBe(changes.includes('all'));
+    }
+  });
+
+  test('keeps a grant that ends by itself until that very moment, counted from when it was asked for', async () => {
+    const now = vi.spyOn(performance, 'now').mockReturnValue(1_000);
+    try {
+      const memory = new RememberedPermissions(10);
+      await memory.read('a', () => {
+        now.mockReturnValue(5_000);
+        return Promise.resolve({ held: new Set(['x']), secondsToChange: 60 });
+      });
+      now.mockReturnValue(60_999);
+      expect([...(memory.get('a') ?? [])]).toEqual(['x']);
+      now.mockReturnValue(61_000);
+      expect([memory.get('a'), memory.size]).toEqual([undefined, 0]);
+    } finally {
+      now.mockRestore();
+    }
   });
 
   test('keeps no more subjects than it may, and the newest of them', async () => {

@@ -58,7 +58,7 @@ describe('the policy of a handler', () => {
   });
 
   test('is read once', () => {
-    const handler = marked(Public());
+    const handler = marked(Authenticated(), RequireAssurance({ acr: 'aal2' }));
     expect(policyOf(handler)).toBe(policyOf(handler));
   });
 });
@@ -87,8 +87,8 @@ describe('a handler is refused for everybody', () => {
   });
 
   test('whose mark somebody has written over', () => {
-    const overwritten = (value: unknown): RoutePolicy => {
-      const handler = marked(Public());
+    const overwritten = (value: unknown, ...more: ReturnType<typeof Public>[]): RoutePolicy => {
+      const handler = marked(...more, Public());
       const [key] = Reflect.getOwnMetadataKeys(handler) as symbol[];
       Reflect.defineMetadata(key, value, handler);
       return policyOf(handler);
@@ -99,6 +99,9 @@ describe('a handler is refused for everybody', () => {
     expect(faultIn(overwritten([{ kind: 'permission', permissions: [] }]))).toBe(
       `demands no permission: ${MEND}`,
     );
+    const closed: RoutePolicy = { kind: 'undeclared', fault: 'closed by hand' };
+    expect(overwritten([closed])).toEqual(closed);
+    expect(overwritten([closed], RequireAssurance({ acr: 'aal2' }))).toEqual(closed);
   });
 });
 
