@@ -30,12 +30,13 @@ export function meetsAssurance(
   demand: AssuranceDemand,
   nowSeconds: number,
 ): boolean {
-  const { acr, authTime } = principal ?? {};
+  // A time that is not said compares with nothing.
+  const { acr, authTime = Number.NaN } = principal ?? {};
   if (!isAssuranceLevel(acr) || !isAssuranceLevel(demand.acr)) return false;
   if (ASSURANCE_LEVELS.indexOf(acr) < ASSURANCE_LEVELS.indexOf(demand.acr)) return false;
   if (demand.maxAgeSeconds === undefined) return true;
-  if (authTime === undefined || authTime > nowSeconds + CLOCK_TOLERANCE_SECONDS) return false;
-  return nowSeconds - authTime <= demand.maxAgeSeconds;
+  const age = nowSeconds - authTime;
+  return age >= -CLOCK_TOLERANCE_SECONDS && age <= demand.maxAgeSeconds;
 }
 
 /** The challenge of RFC 9470: it says what to authenticate again with, and how lately. */

@@ -21,10 +21,11 @@ export const MAX_TOKEN_LENGTH = 4096;
  */
 export function parseCompactJws(text: string): CompactJws {
   if (text.length > MAX_TOKEN_LENGTH) throw invalidToken('the token is too long');
-  const [header, payload, signature, ...more] = text.split('.');
-  if (!header || payload === undefined || !signature || more.length > 0) {
-    throw invalidToken('the token is not in compact form');
-  }
+  const parts = text.split('.');
+  if (parts.length !== 3) throw invalidToken('the token is not in compact form');
+  // An empty header is no JSON. An empty payload is one that was left out, and no claims.
+  const [header, payload, signature] = parts as [string, string, string];
+  if (signature === '') throw invalidToken('the token is not in compact form');
   const headerBytes = decode(header);
   return {
     header: jsonObject(headerBytes),
@@ -39,7 +40,7 @@ export function parseCompactJws(text: string): CompactJws {
  * read is then all there is, whoever reads it.
  */
 export function isOwnEncodingOf(value: unknown, bytes: Buffer): boolean {
-  return Buffer.from(JSON.stringify(value), 'utf8').equals(bytes);
+  return Buffer.from(JSON.stringify(value)).equals(bytes);
 }
 
 function decode(part: string): Buffer {

@@ -28,8 +28,8 @@ export function readCookie(header: string | undefined, name: SessionCookie): str
     .filter((pair) => pair.startsWith(`${name}=`))
     .map((pair) => pair.slice(name.length + 1));
   if (values.length > 1) throw invalidToken('several cookies of one name were sent');
-  const [value] = values;
-  if (value === undefined || value === '') return undefined;
+  const [value = ''] = values;
+  if (value === '') return undefined;
   if (!VALUE.test(value)) throw invalidToken('the token is not in compact form');
   return value;
 }
@@ -40,8 +40,9 @@ export function readCookie(header: string | undefined, name: SessionCookie): str
  */
 function withoutBlanks(text: string): string {
   let [start, end] = [0, text.length];
-  while (start < end && isBlank(text[start])) start += 1;
-  while (end > start && isBlank(text[end - 1])) end -= 1;
+  // Beyond either end there is no blank.
+  while (isBlank(text[start])) start += 1;
+  while (isBlank(text[end - 1])) end -= 1;
   return text.slice(start, end);
 }
 
