@@ -33,6 +33,8 @@ export class FreshnessFeed implements OnModuleInit, OnApplicationShutdown {
   readonly #hints: FeedListener;
   readonly #timers: NodeJS.Timeout[] = [];
   #seq = -1;
+  /** What tells the entry with that number from any other; undefined when the feed has none. */
+  #mark: string | undefined;
   #confirmedAtMs = Number.NEGATIVE_INFINITY;
   #looking: Promise<void> | undefined;
   #lookAgain = false;
@@ -119,7 +121,10 @@ export class FreshnessFeed implements OnModuleInit, OnApplicationShutdown {
     return () => listeners.delete(listener);
   }
 
-  /** Calls `listener` when the feed has gone back (a restored database): nothing that was remembered holds any more. */
+  /**
+   * Calls `listener` when what was read last does not lead to what is read now (a restored database, a failover that
+   * lost commits, entries that were purged meanwhile): nothing that was remembered holds any more.
+   */
   onReset(listener: () => void): void {
     this.#resets.add(listener);
   }
@@ -141,14 +146,38 @@ export class FreshnessFeed implements OnModuleInit, OnApplicationShutdown {
   }
 
   async #lookOnce(): Promise<void> {
-    const askedAtMs = performance.now();
-    this.#apply(await this.store.after(this.#seq), askedAtMs);
+    let askedAtMs = performance.now();
+    let page = await this.store.from(this.#seq);
+    if (!this.#leadsTo(page)) {
+      askedAtMs = performance.now();
+      page = await this.store.recent(RETAIN_SECONDS);
+      this.#reset();
+    }
+    this.#apply(page, askedAtMs);
+  }
+
+  /**
+   * Whether a page follows without a hole on what was read last, in the same history. The number alone does not say so:
+   * after a failover that lost commits others may have used it again, and whoever was cut off for longer than entries
+   * are kept misses those in between.
+   */
+  #leadsTo({ head, entries }: FeedPage): boolean {
+    const [first] = entries;
+    const mark = first?.seq === this.#seq ? first.mark : undefined;
+    if (head < this.#seq || mark !== this.#mark) return false;
+    if (head === this.#seq) return true;
+    // Nothing was said yet when it was read last; else the newest entry is always there.
+    if (mark === undefined) return this.#seq === 0 && entries.length === head;
+    return entries.length === head - this.#seq + 1;
   }
 
   #apply({ head, entries }: FeedPage, askedAtMs: number): void {
-    if (head < this.#seq) this.#reset();
-    for (const entry of entries) this.#take(entry);
+    for (const entry of entries) {
+      if (entry.seq !== this.#seq || entry.mark !== this.#mark) this.#take(entry);
+    }
+    const last = entries.at(-1);
     this.#seq = head;
+    this.#mark = last?.seq === head ? last.mark : undefined;
     // From when the question was asked: what was committed before that has been seen.
     this.#confirmedAtMs = askedAtMs;
     this.#revocations.forget(askedAtMs);
@@ -157,7 +186,8 @@ export class FreshnessFeed implements OnModuleInit, OnApplicationShutdown {
   /** Everything stays revoked that was; what others remember must be asked anew. */
   #reset(): void {
     this.#logger.error(
-      'The feed has gone back: was the database restored? What was remembered is forgotten.',
+      'The feed does not go on where it was read last: the database was restored, failed over, or out of reach for ' +
+        'longer than entries are kept. What was remembered is forgotten.',
     );
     for (const reset of this.#resets) reset();
   }

@@ -179,6 +179,57 @@ describe('the ordered feed', () => {
     }
   });
 
+  test('after a failover that lost commits, others using their numbers again, nothing that was said since is missed', async () => {
+    const { feed } = await replica();
+    const [lost, said] = [randomUUID(), randomUUID()];
+    await feed.append({ kind: 'session', id: randomUUID() }, { kind: 'session', id: lost });
+    await feed.confirm();
+    let resets = 0;
+    feed.onReset(() => (resets += 1));
+    // Another entry under the very same number.
+    await asOwner('UPDATE freshness.feed SET id = $2, created_at = clock_timestamp() WHERE id = $1', [
+      lost,
+      said,
+    ]);
+    await vi.waitUntil(() => resets > 0, soon);
+    await feed.confirm();
+    expect(feed.revoked(proof(said))).toBe(true);
+    expect(resets).toBe(1);
+  });
+
+  test('whoever was away for longer than entries are kept forgets, and knows all that is recent', async () => {
+    const proxy = await startFaultProxy(database.appUrl);
+    const [writer, away] = [await replica(), await replica(proxy.through(database.appUrl))];
+    running.unshift(proxy);
+    let resets = 0;
+    away.feed.onReset(() => (resets += 1));
+    proxy.cut();
+    const [old, recent] = [randomUUID(), randomUUID()];
+    await writer.feed.append({ kind: 'session', id: old });
+    await asOwner(`UPDATE freshness.feed SET created_at = now() - interval '80 minutes' WHERE id = $1`, [
+      old,
+    ]);
+    await writer.feed.append({ kind: 'session', id: recent });
+    await asOwner('SELECT freshness.purge()', [], database.appUrl);
+    proxy.pass();
+    await vi.waitFor(() => away.feed.confirm(), { timeout: 10_000, interval: 5 });
+    expect([resets, away.feed.revoked(proof(recent))]).toEqual([1, true]);
+  });
+
+  test('quiet for however long, a replica goes on remembering: the newest entry is never purged', async () => {
+    const { feed } = await replica();
+    await feed.append({ kind: 'session', id: 'newest' });
+    await asOwner(`UPDATE freshness.feed SET created_at = now() - interval '2 hours'`);
+    const follower = await replica();
+    let resets = 0;
+    follower.feed.onReset(() => (resets += 1));
+    await asOwner('SELECT freshness.purge()', [], database.appUrl);
+    await follower.feed.confirm();
+    await feed.append({ kind: 'session', id: 'next' });
+    await follower.feed.confirm();
+    expect([resets, follower.feed.revoked(proof('next'))]).toEqual([0, true]);
+  });
+
   test('the application can add to the feed, and neither change it nor take anything back', async () => {
     const { feed } = await replica();
     await feed.append({ kind: 'session', id: 'kept' });
@@ -193,6 +244,7 @@ describe('the ordered feed', () => {
         code: '42501',
       });
     }
+    await feed.append({ kind: 'session', id: 'newer' });
     await asOwner(`UPDATE freshness.feed SET created_at = now() - interval '2 hours' WHERE id = 'kept'`);
     await asOwner('SELECT freshness.purge()', [], database.appUrl);
     expect(await asOwner(`SELECT FROM freshness.feed WHERE id = 'kept'`)).toEqual([]);
