@@ -14,6 +14,9 @@ export function canHoldGrants(subject: string): boolean {
   return UUID.test(subject);
 }
 
+/** An authenticator of the host may write UUIDs in upper case; the feed names them as PostgreSQL does. */
+const keyOf = (subject: string): string => subject.toLowerCase();
+
 /** A grant counts from `not_before` until it expires or is revoked, by the clock of the database. */
 export const IS_LIVE = `revoked_at IS NULL
   AND (not_before IS NULL OR not_before <= clock_timestamp())
@@ -60,7 +63,7 @@ export class HeldPermissions {
     private readonly feed: FreshnessFeed,
   ) {
     feed.on('grants', ({ id }) => {
-      this.#remembered.forget(id);
+      this.#remembered.forget(keyOf(id));
     });
     feed.on('roles', () => {
       this.#remembered.forgetAll();
@@ -77,7 +80,7 @@ export class HeldPermissions {
 
   /** What a subject is known to hold, without a question to the database; undefined when that cannot be said. */
   known(subject: string): ReadonlySet<string> | undefined {
-    return this.feed.isFresh() ? this.#remembered.get(subject) : undefined;
+    return this.feed.isFresh() ? this.#remembered.get(keyOf(subject)) : undefined;
   }
 
   /** What the principal of this request holds; asked of the database at most once a request. */
@@ -86,9 +89,7 @@ export class HeldPermissions {
     if (!held) {
       const { subject } = principal;
       const known = this.known(subject);
-      held = known
-        ? Promise.resolve(known)
-        : this.#remembered.read(subject, async () => this.#readWithChange(subject));
+      held = known ? Promise.resolve(known) : this.#read(subject);
       this.#ofRequest.set(context, held);
       // A failure is not remembered: it is an answer to nothing.
       held.catch(() => this.#ofRequest.delete(context));
@@ -124,6 +125,12 @@ export class HeldPermissions {
       else this.#report(permission);
     }
     return held;
+  }
+
+  #read(subject: string): Promise<ReadonlySet<string>> {
+    // What a transaction sees of its own may be rolled back yet: it counts for this request, and is not remembered.
+    if (this.unitOfWork.active) return this.ofSubject(subject);
+    return this.#remembered.read(keyOf(subject), () => this.#readWithChange(subject));
   }
 
   async #readWithChange(subject: string): Promise<ReadPermissions> {

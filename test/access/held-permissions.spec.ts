@@ -217,12 +217,11 @@ describe('what a subject holds', () => {
     let asked = 0;
     let failing = true;
     const unitOfWork = started.app.get(UnitOfWork);
-    const counting = Object.assign(Object.create(unitOfWork) as UnitOfWork, {
-      query: (sql: string, values: unknown[]) => {
-        asked += 1;
-        return failing ? Promise.reject(new Error('down')) : unitOfWork.query(sql, values);
-      },
-    });
+    const query = (sql: string, values: unknown[]): Promise<unknown[]> => {
+      asked += 1;
+      return failing ? Promise.reject(new Error('down')) : unitOfWork.query(sql, values);
+    };
+    const counting = { active: false, query } as unknown as UnitOfWork;
     const held = new HeldPermissions(
       counting,
       started.app.get(AccessSettings),
