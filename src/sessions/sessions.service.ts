@@ -127,11 +127,13 @@ export class SessionsService {
    */
   async endAllOf(subject: string, reason: SessionEnding, exceptSessionId?: string): Promise<number> {
     return this.unitOfWork.run(async () => {
-      await this.store.holdSubject(subject);
-      const ended = await this.store.endAllOf(subject, reason, exceptSessionId);
+      // A UUID may be written in capitals; tokens, locks and the feed know the one spelling of PostgreSQL.
+      const id = subject.toLowerCase();
+      await this.store.holdSubject(id);
+      const ended = await this.store.endAllOf(id, reason, exceptSessionId);
       // One entry for all where nobody is spared; it also covers what was minted for sessions that nobody remembers.
       await (exceptSessionId === undefined
-        ? this.feed.append({ kind: 'subject', id: subject })
+        ? this.feed.append({ kind: 'subject', id })
         : this.feed.append(...ended.map((id) => ({ kind: 'session', id }) as const)));
       for (const id of ended) await this.#publishEnd(id, reason);
       return ended.length;
@@ -171,7 +173,7 @@ export class SessionsService {
     const subject = await this.store.end(sessionId, reason, ofSubject);
     if (subject === undefined) return false;
     // Logging out asks for no principal: the token says whose session it is.
-    await this.#announceEnd(sessionId, reason, reason === 'logout' ? subject : undefined);
+    await this.#announceEnd(sessionId.toLowerCase(), reason, reason === 'logout' ? subject : undefined);
     return true;
   }
 

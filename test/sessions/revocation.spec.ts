@@ -61,6 +61,19 @@ async function endSilently({ sessionId }: OpenedSession): Promise<void> {
   await owner.query('COMMIT');
 }
 
+describe('An id in capitals', () => {
+  test('ends a session, or all of a subject, for the tokens that are known as well', async () => {
+    const subject = uuidV7(Date.now());
+    const [one, other] = [await known(subject), await known(subject)];
+    await sessionsOf(here).end(one.sessionId.toUpperCase(), 'ended-by-administrator');
+    expect([await status(here, one), await status(here, other)]).toEqual([401, 200]);
+    await sessionsOf(here).endAllOf(subject.toUpperCase(), 'ended-by-administrator');
+    expect(await status(here, other)).toBe(401);
+    await vi.waitUntil(async () => (await status(there, other)) === 401, { timeout: 1_000, interval: 5 });
+    expect(await status(there, one)).toBe(401);
+  });
+});
+
 describe('A token that is known', () => {
   test('costs neither a signature nor a read, however often it comes', async () => {
     const session = await known();
