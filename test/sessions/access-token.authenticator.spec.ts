@@ -133,6 +133,11 @@ describe('A token that is seen for the first time', () => {
     await rows.alter('expires_at = clock_timestamp()', expired.sessionId);
     expect(await verdict(ended.accessToken)).toBe('the session has ended');
     expect(await verdict(expired.accessToken)).toBe('the session has expired');
+    // At that very instant too, which no test can wait for.
+    const store = edge.get(SessionStore);
+    const session = (await store.byId(unknown.sessionId))!;
+    vi.spyOn(store, 'byId').mockResolvedValueOnce({ ...session, secondsLeft: 0 });
+    expect(await verdict(unknown.accessToken)).toBe('the session has expired');
     const sid = uuidV7(edge.clock.nowMs());
     expect(await verdict(await forged(unknown.accessToken, { sid }))).toBe('the session is unknown');
   });
@@ -221,8 +226,9 @@ describe('A token that is remembered', () => {
   test('is refused once it was revoked, and forgotten', async () => {
     const { accessToken } = await remembered();
     vi.spyOn(feed(), 'revoked').mockReturnValueOnce(true);
-    expect(await verdict(accessToken)).toBe('the token was revoked');
     const verify = verified();
+    expect(await verdict(accessToken)).toBe('the token was revoked');
+    expect(verify.mock.calls.length).toBe(0);
     await prove(accessToken);
     expect(verify.mock.calls.length).toBe(1);
   });
@@ -315,6 +321,18 @@ describe('A token that is remembered', () => {
       await feed().confirm();
     }
   });
+});
+
+test('with freshness: database every token is read anew, on every handler', async () => {
+  const strict = await Edge.start({ database, freshness: 'database' });
+  try {
+    const { accessToken } = await open();
+    const verify = vi.spyOn(strict.get(AccessTokenVerifier), 'verify');
+    for (let count = 0; count < 2; count += 1) expect(await strict.ask(accessToken)).toBe(200);
+    expect(verify.mock.calls.length).toBe(2);
+  } finally {
+    await strict.close();
+  }
 });
 
 describe('On a handler', () => {
