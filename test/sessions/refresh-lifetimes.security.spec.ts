@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { uuidV7 } from '../../src/core/uuid-v7.js';
+import { RefreshStore } from '../../src/sessions/refresh.store.js';
 import { SessionActivity } from '../../src/sessions/session-activity.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { accessTokenOf, Edge, refreshTokenOf, type EdgeAnswer } from './edge-application.js';
@@ -82,6 +83,26 @@ describe('Lifetimes', () => {
       new Set(['the session was idle for too long']),
     );
     expect(await one.sessions.listOf(alice)).toEqual([]);
+  });
+
+  test('REF-09 in the very instant of its end a session is over, and that is no reuse', async () => {
+    const { sessionId, refreshToken } = await one.open();
+    const store = one.get(RefreshStore);
+    const original = store.stateOf.bind(store);
+    // What no test can wait for: the database finds it over, and not a microsecond has passed since.
+    vi.spyOn(store, 'rotate').mockResolvedValue(undefined);
+    vi.spyOn(store, 'stateOf').mockImplementation(async (...given) => ({
+      ...(await original(...given))!,
+      secondsLeft: 0,
+    }));
+    one.events.splice(0);
+    try {
+      expect((await one.refresh(refreshToken)).status).toBe(401);
+    } finally {
+      vi.restoreAllMocks();
+    }
+    expect(one.events.map(({ reason }) => reason)).toEqual(['the session has expired']);
+    expect(await ended(sessionId)).toBe(null);
   });
 
   test('REF-10 a late sighting does not bring an idle session back, and one in time keeps it', async () => {
