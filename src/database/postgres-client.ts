@@ -7,6 +7,13 @@ const READ_TIMEOUT = 'Query read timeout';
  * would go back to the pool with a statement still on its way, and whoever gets it next would wait as long again.
  */
 export class HangUpClient extends pg.Client {
+  constructor(...given: ConstructorParameters<typeof pg.Client>) {
+    super(...given);
+    // Between pool and borrower, who each have a listener, nobody has: a backend that is ended in the instant in which it
+    // is handed over would end the process. The client knows that it is broken, and says so to whoever asks it next.
+    this.on('error', () => undefined);
+  }
+
   override query(...args: unknown[]): never {
     const last = args.at(-1);
     if (typeof last === 'function') {
