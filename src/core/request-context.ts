@@ -54,7 +54,7 @@ export class RequestContext {
   /** Owned by the pipeline's authenticate step. @throws TypeError when it is written twice. */
   authenticateAs(principal: Principal): void {
     if (this.#principal) throw new TypeError('The principal of a request is written once.');
-    this.#principal = Object.freeze({ ...principal });
+    this.#principal = Object.isFrozen(principal) ? principal : Object.freeze({ ...principal });
   }
 
   /** The context of the request in hand, or undefined outside of one (CLI, timers). */

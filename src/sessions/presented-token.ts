@@ -58,7 +58,9 @@ function bearerOf({ rawHeaders, url = '' }: CarriesHeaders): string | undefined 
     if (value !== undefined) throw invalidToken('several Authorization headers were sent');
     value = rawHeaders[at + 1] ?? '';
   }
-  if (value === undefined || !/^\s*(?:bearer\b|$)/i.test(value)) return undefined;
+  // Whether it means to be one at all; the form that is accepted begins like this, and is looked at once.
+  if (value === undefined) return undefined;
+  if (!value.startsWith('Bearer ') && !/^\s*(?:bearer\b|$)/i.test(value)) return undefined;
   if (!/^Bearer [\w.-]+$/.test(value)) throw invalidToken('the Authorization header is malformed');
   return value.slice('Bearer '.length);
 }
@@ -83,10 +85,9 @@ function requestOf(type: string, execution: ExecutionContext): CarriesHeaders | 
 
 /** Express hands out Node's own request, Fastify keeps it in `raw`. */
 function headersOf(request: unknown): CarriesHeaders | undefined {
-  for (const each of [request, memberOf(request, 'raw')]) {
-    if (Array.isArray(memberOf(each, 'rawHeaders'))) return each as CarriesHeaders;
-  }
-  return undefined;
+  if (Array.isArray(memberOf(request, 'rawHeaders'))) return request as CarriesHeaders;
+  const raw = memberOf(request, 'raw');
+  return Array.isArray(memberOf(raw, 'rawHeaders')) ? (raw as CarriesHeaders) : undefined;
 }
 
 function memberOf(value: unknown, name: string): unknown {
