@@ -105,5 +105,8 @@ export async function writeBetweenMarkers(file, text, command = 'npm run bench')
   const to = before.indexOf(END, from);
   if (from < 0 || to < from)
     throw new Error(`${file} has no place for figures: put "${begin(command)}" and "${END}" into it`);
-  await writeFile(file, `${before.slice(0, from + begin(command).length)}\n\n${text}\n\n${before.slice(to)}`);
+  await writeFile(
+    file,
+    `${before.slice(0, from + begin(command).length)}\n\n<!-- prettier-ignore-start -->\n\n${text}\n\n<!-- prettier-ignore-end -->\n\n${before.slice(to)}`,
+  );
 }
