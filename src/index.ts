@@ -46,6 +46,7 @@ export {
 } from './core/security-events.js';
 export { readSetting } from './core/setting.js';
 export { StrictFreshness } from './core/strict-freshness.js';
+export { SystemTask, type SystemTaskOptions } from './core/system-task.js';
 export { uuidV7 } from './core/uuid-v7.js';
 export {
   BootError,

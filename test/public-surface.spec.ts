@@ -51,6 +51,7 @@ const RUNTIME_EXPORTS = [
   'StrictFreshness',
   'Subjects',
   'SystemClock',
+  'SystemTask',
   'ThrottleStrictly',
   'ThrottlingModule',
   'ThrottlingService',

@@ -232,7 +232,7 @@ describe('cryptography', () => {
 
 describe('logs', () => {
   const FAMILIES =
-    /^(access|account|audit|authentication|document|encryption|factor|grant|invoice|key|role|session|throttle)\.[a-z]+(-[a-z]+)*$/;
+    /^(access|account|audit|authentication|connection|document|encryption|factor|grant|invoice|key|role|session|task|throttle)\.[a-z]+(-[a-z]+)*$/;
   /** Of the query builder. */
   const COLUMNS = new Set(['document.id']);
 

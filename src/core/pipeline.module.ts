@@ -8,6 +8,7 @@ import { MessageHandlers } from './message-handlers.js';
 import { Pipeline } from './pipeline.js';
 import { PipelineGuard } from './pipeline.guard.js';
 import { SecurityEvents } from './security-events.js';
+import { TaskHosts } from './task-hosts.js';
 
 /**
  * The ground floor as a Nest module, and the only `APP_GUARD` of the kit: global guards run in the order in
@@ -24,6 +25,7 @@ import { SecurityEvents } from './security-events.js';
     PipelineGuard,
     MessageContextInterceptor,
     MessageHandlers,
+    TaskHosts,
     { provide: APP_GUARD, useExisting: PipelineGuard },
   ],
   exports: [

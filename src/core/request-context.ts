@@ -2,8 +2,8 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import type { Principal } from './principal.js';
 
-/** How a call reached the application. */
-export type Transport = 'http' | 'rpc' | 'ws' | 'graphql';
+/** How a call reached the application; a `task` is called by a scheduler or a queue, and by nobody from outside. */
+export type Transport = 'http' | 'rpc' | 'ws' | 'graphql' | 'task';
 
 /** What the edge knows when a request comes in; the rest is written on its way. */
 export interface RequestContextInit {
