@@ -7,8 +7,10 @@ interface Package {
   readonly integrity?: string;
   readonly link?: boolean;
   readonly hasInstallScript?: boolean;
+  readonly dev?: boolean;
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly peerDependencies?: Readonly<Record<string, string>>;
+  readonly peerDependenciesMeta?: Readonly<Record<string, { readonly optional?: boolean }>>;
 }
 
 const { packages } = JSON.parse(
@@ -24,13 +26,17 @@ function resolved(name: string, from: string): string | undefined {
   }
 }
 
+/** For `nestjs-zero-trust/openapi` alone, which a service has only where it asks for it. */
+const DOCUMENTATION = '@nestjs/swagger';
+
 /** Everything that a running service may load: what the kit and the sample depend on, peers included. */
-function reachable(): Set<string> {
+function reachable(without: string): Set<string> {
   const reached = new Set(['', 'sample']);
   // A set takes in what is added while it is walked.
   for (const path of reached) {
     const { dependencies, peerDependencies } = packages[path]!;
     for (const name of Object.keys({ ...dependencies, ...peerDependencies })) {
+      if (name === without) continue;
       const found = resolved(name, path === 'sample' ? '' : path);
       if (found !== undefined && packages[found]?.link !== true) reached.add(found);
     }
@@ -38,7 +44,7 @@ function reachable(): Set<string> {
   return new Set([...reached].filter((path) => path.includes('node_modules/')));
 }
 
-const runtime = reachable();
+const runtime = reachable(DOCUMENTATION);
 const namesOf = (paths: Iterable<string>): string[] =>
   [...new Set([...paths].map((path) => path.replace(/^.*node_modules\//, '')))].sort();
 
@@ -67,6 +73,28 @@ describe('what a running service may load', () => {
 
   test('OPS-02 needs no install script', () => {
     expect([...runtime].filter((path) => packages[path]?.hasInstallScript)).toEqual([]);
+  });
+
+  test('V1.5.1 OPS-02 the documentation alone brings a writer of YAML and an install script, and production goes without it', () => {
+    const documentation = [...reachable('')].filter((path) => !runtime.has(path));
+    expect(namesOf(documentation)).toEqual([
+      '@microsoft/tsdoc',
+      '@nestjs/mapped-types',
+      '@nestjs/swagger',
+      '@scarf/scarf',
+      'argparse',
+      'es-toolkit',
+      'js-yaml',
+      'swagger-ui-dist',
+      // Its optional peer: only its compiler plugin loads it.
+      'typescript',
+    ]);
+    const scripts = documentation.filter((path) => packages[path]?.hasInstallScript);
+    expect(namesOf(scripts)).toEqual(['@scarf/scarf']);
+    // `npm ci --omit=dev` leaves it out, as the Dockerfile does, and `--ignore-scripts` runs no script of it anywhere.
+    expect(packages['']!.peerDependenciesMeta?.[DOCUMENTATION]).toEqual({ optional: true });
+    expect(Object.keys(packages['sample']!.dependencies!)).not.toContain(DOCUMENTATION);
+    expect(documentation.filter((path) => packages[path]?.dev !== true)).toEqual([]);
   });
 
   test('is no older than the releases that mended known faults', () => {
