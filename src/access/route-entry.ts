@@ -1,5 +1,6 @@
 import type { Transport } from '../core/request-context.js';
 import { policyOf, type RoutePolicy } from '../core/route-policy.js';
+import { weakenedOverride } from './policy-override.js';
 
 /** One way into the application: a handler under one address. */
 export interface RouteEntry {
@@ -25,9 +26,12 @@ export interface HandlerHost {
 
 /**
  * The policy of a method as it will be called. Nest reads a route from the prototype and may call what stands on the
- * instance: when a tracer or a decorator has put something else there, both must say the same.
+ * instance: when a tracer or a decorator has put something else there, both must say the same. One that overrides
+ * another may only tighten what that one demands.
  */
 export function policyOfMethod({ prototype, instance }: HandlerHost, name: string): RoutePolicy {
+  const weakened = weakenedOverride(prototype, name);
+  if (weakened !== undefined) return { kind: 'undeclared', fault: weakened };
   const declared = policyOf(prototype[name] as object);
   const called = instance?.[name];
   if (typeof called !== 'function' || called === prototype[name]) return declared;
