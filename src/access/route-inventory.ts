@@ -5,6 +5,12 @@ import { httpHandlersOf } from './http.handlers.js';
 import { gatewayHandlersOf, microserviceHandlersOf } from './message.handlers.js';
 import type { HandlerHost, RouteEntry } from './route-entry.js';
 
+/** An HTTP route with the class that serves it: for whoever reads more of the handler than its policy. */
+export interface HttpRoute {
+  readonly host: HandlerHost;
+  readonly entry: RouteEntry;
+}
+
 type Module = ModulesContainer extends Map<string, infer Each> ? Each : never;
 type Wrapper = Module['providers'] extends Map<unknown, infer Each> ? Each : never;
 
@@ -27,20 +33,22 @@ export class RouteInventory {
     const entries = [...this.modules.values()].flatMap((module) => [
       ...[...module.controllers.values()]
         .flatMap(hostOf)
-        .flatMap((host) => [
-          ...httpHandlersOf(
-            host,
-            { type: module.metatype, applicationId: this.modules.applicationId },
-            this.config,
-          ),
-          ...microserviceHandlersOf(host),
-        ]),
+        .flatMap((host) => [...this.#httpOf(module, host), ...microserviceHandlersOf(host)]),
       ...[...module.providers.values()]
         .flatMap(hostOf)
         .flatMap((host) => [...gatewayHandlersOf(host), ...graphqlHandlersOf(host, fieldsAreGuarded)]),
     ]);
     // A class that several modules register is one and the same way in.
     return [...new Map(entries.map((entry) => [JSON.stringify(entry), entry])).values()];
+  }
+
+  /** Every HTTP route, with the class that serves it. */
+  httpRoutes(): readonly HttpRoute[] {
+    return [...this.modules.values()].flatMap((module) =>
+      [...module.controllers.values()]
+        .flatMap(hostOf)
+        .flatMap((host) => this.#httpOf(module, host).map((entry) => ({ host, entry }))),
+    );
   }
 
   /** Whether a function is the method of a handler itself, which nobody but Nest may hand to the adapter. */
@@ -53,6 +61,10 @@ export class RouteInventory {
       }
     }
     return false;
+  }
+
+  #httpOf({ metatype: type }: Module, host: HandlerHost): readonly RouteEntry[] {
+    return httpHandlersOf(host, { type, applicationId: this.modules.applicationId }, this.config);
   }
 
   /** Only a GraphQL module that says so guards its fields; in preview its options may be unknown. */
