@@ -4,6 +4,7 @@ import { Pipeline, refused, type JudgedCall, type Verdict } from './pipeline.js'
 import { RequestContext, type Transport } from './request-context.js';
 import { policyOf } from './route-policy.js';
 import { SecurityEvents } from './security-events.js';
+import { refusalOf } from './verdict.js';
 import { ZeroTrustError } from './zero-trust-error.js';
 
 const TRANSPORTS: ReadonlySet<string> = new Set<Transport>(['http', 'rpc', 'ws', 'graphql']);
@@ -101,14 +102,4 @@ export class PipelineGuard implements CanActivate {
     messageContexts.set(execution.getArgs(), context);
     return context;
   }
-}
-
-function refusalOf(thrown: unknown): Exclude<Verdict, { passed: true }> {
-  if (thrown instanceof ZeroTrustError) return { passed: false, reason: thrown.detail, error: thrown };
-  const detail = 'a check could not be made';
-  return {
-    passed: false,
-    reason: detail,
-    error: new ZeroTrustError('temporarily-unavailable', { detail, cause: thrown }),
-  };
 }

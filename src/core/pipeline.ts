@@ -1,7 +1,10 @@
 import { Injectable, type ExecutionContext, type OnApplicationBootstrap } from '@nestjs/common';
 import type { Authenticator } from './authenticator.js';
+import { judgeWithoutConsequence } from './report-only.judgement.js';
+import type { ReportOnlyMode } from './report-only.js';
 import type { RequestContext } from './request-context.js';
 import type { RoutePolicy } from './route-policy.js';
+import { PASSED, refusalIn, refused, type Verdict } from './verdict.js';
 import { BootError, ZeroTrustError } from './zero-trust-error.js';
 
 /**
@@ -34,18 +37,7 @@ export interface JudgedCall {
   readonly controller: object;
 }
 
-/** A decision is a value, two-valued: it lets the call pass, or it refuses with both voices. */
-export type Verdict =
-  | { readonly passed: true }
-  | { readonly passed: false; readonly reason: string; readonly error: ZeroTrustError };
-
-/** The verdict of a stage that has nothing against a call. */
-export const PASSED: Verdict = Object.freeze({ passed: true });
-
-/** Refuses: `error` is for the caller, `reason` (a fixed phrase) for log and audit. */
-export function refused(reason: string, error: ZeroTrustError): Verdict {
-  return { passed: false, reason, error };
-}
+export { PASSED, refused, type Verdict };
 
 /** One judgement of every call, under the name that gives it its place in `PIPELINE`. */
 export interface Stage {
@@ -60,6 +52,7 @@ export class Pipeline implements OnApplicationBootstrap {
   readonly #stages = new Map<StageName, Stage['judge']>();
   readonly #faults: string[] = [];
   #order: readonly { name: StageName; judge: Stage['judge'] }[] = [];
+  #reportOnly: ReportOnlyMode | undefined;
 
   register(stage: Stage): void {
     this.#add(stage.name, (call) => stage.judge(call));
@@ -70,6 +63,11 @@ export class Pipeline implements OnApplicationBootstrap {
     this.#add('authenticate', (call) => authenticate(authenticator, call));
   }
 
+  /** Says which calls are judged without consequences. Without it every verdict counts. */
+  useReportOnly(mode: ReportOnlyMode): void {
+    this.#reportOnly = mode;
+  }
+
   /** Judges a call stage by stage, in the order of `PIPELINE`. The first refusal is the verdict. */
   judge(call: JudgedCall): Verdict | Promise<Verdict> {
     for (const name of REQUIRED) {
@@ -78,6 +76,7 @@ export class Pipeline implements OnApplicationBootstrap {
         return refused(detail, new ZeroTrustError('internal-error', { detail }));
       }
     }
+    if (this.#reportOnly?.covers(call)) return judgeWithoutConsequence(this.#order, call, this.#reportOnly);
     return this.#judgeFrom(0, call);
   }
 
@@ -118,19 +117,6 @@ export class Pipeline implements OnApplicationBootstrap {
     }
     return PASSED;
   }
-}
-
-const UNREADABLE: Verdict = Object.freeze({
-  passed: false,
-  reason: 'a stage gave no verdict',
-  error: new ZeroTrustError('permission-denied', { detail: 'a stage gave no verdict' }),
-});
-
-/** What stands between a call and the next stage. A verdict that is neither of the two is one: types bind nobody at run time. */
-function refusalIn(verdict: unknown): Verdict | undefined {
-  const { passed, error } = (verdict ?? {}) as { readonly passed?: unknown; readonly error?: unknown };
-  if (passed === true) return undefined;
-  return passed === false && error instanceof ZeroTrustError ? (verdict as Verdict) : UNREADABLE;
 }
 
 /** Also one of another library or realm: taken for a value, it would be a principal of which nothing is known. */
