@@ -36,34 +36,42 @@ export function httpHandlersOf(
     if (methodPath === undefined) return [];
     const requestMethod = (metadataOf(METHOD_METADATA, method) ?? RequestMethod.GET) as RequestMethod;
     const methodVersion = metadataOf(VERSION_METADATA, method) as VersionValue | undefined;
-    const version = versioningOptions ? (methodVersion ?? controllerVersion) : undefined;
-    const served = listOf(metadataOf(PATH_METADATA, host.type)).flatMap((ctrlPath) =>
-      listOf(methodPath).flatMap((path) =>
-        factory.create(
-          {
-            ctrlPath,
-            methodPath: path,
-            globalPrefix: config.getGlobalPrefix() && slashed(config.getGlobalPrefix()),
-            ...(modulePath !== undefined && { modulePath }),
-            ...(versioningOptions && { versioningOptions }),
-            ...(controllerVersion !== undefined && { controllerVersion }),
-            ...(methodVersion !== undefined && { methodVersion }),
-          },
-          requestMethod,
+    const servedAt = (version: VersionValue | undefined): readonly string[] =>
+      listOf(metadataOf(PATH_METADATA, host.type)).flatMap((ctrlPath) =>
+        listOf(methodPath).flatMap((path) =>
+          factory.create(
+            {
+              ctrlPath,
+              methodPath: path,
+              globalPrefix: config.getGlobalPrefix() && slashed(config.getGlobalPrefix()),
+              ...(modulePath !== undefined && { modulePath }),
+              ...(versioningOptions && { versioningOptions }),
+              ...(version !== undefined && { methodVersion: version }),
+            },
+            requestMethod,
+          ),
         ),
-      ),
+      );
+    // Each version is a way in of its own: one that is added shows in a comparison.
+    return versionsOf(versioningOptions && (methodVersion ?? controllerVersion)).flatMap((version) =>
+      [...new Set(servedAt(version))].map((path): RouteEntry => ({
+        transport: 'http',
+        method: RequestMethod[requestMethod],
+        path,
+        ...(version !== undefined && { version: version === VERSION_NEUTRAL ? 'neutral' : version }),
+        ...(hostName !== undefined && { host: listOf(hostName, String).join(', ') }),
+        className: host.name,
+        handlerName,
+        policy: policyOfMethod(host, handlerName),
+      })),
     );
-    return [...new Set(served)].map((path) => ({
-      transport: 'http',
-      method: RequestMethod[requestMethod],
-      path,
-      ...(version !== undefined && { version: versionText(version) }),
-      ...(hostName !== undefined && { host: listOf(hostName, String).join(', ') }),
-      className: host.name,
-      handlerName,
-      policy: policyOfMethod(host, handlerName),
-    }));
   });
+}
+
+function versionsOf(
+  version: VersionValue | undefined,
+): readonly (string | typeof VERSION_NEUTRAL | undefined)[] {
+  return Array.isArray(version) ? version : [version];
 }
 
 function listOf(paths: unknown, form: (path: unknown) => string = slashed): readonly string[] {
@@ -73,9 +81,4 @@ function listOf(paths: unknown, form: (path: unknown) => string = slashed): read
 function slashed(path: unknown): string {
   const text = typeof path === 'string' ? path : '';
   return text.startsWith('/') ? text : `/${text}`;
-}
-
-function versionText(version: VersionValue): string {
-  const versions = Array.isArray(version) ? version : [version];
-  return versions.map((each) => (each === VERSION_NEUTRAL ? 'neutral' : String(each))).join(', ');
 }

@@ -1,8 +1,9 @@
 import type { AccessMatrixRow } from './access-matrix.js';
+import { namedRoutes } from './route-name.js';
 
 /** How one way in differs between two access matrices. */
 export interface MatrixChange {
-  /** `METHOD path`, with transport, version and host where there are any. */
+  /** As `namedRoutes` names it. */
   readonly route: string;
   /** `opened`: somebody gets through who did not. `added` and `removed`: a way in that came or went. */
   readonly kind: 'opened' | 'added' | 'removed' | 'tightened';
@@ -20,10 +21,7 @@ export function matrixDifference(
   before: readonly AccessMatrixRow[],
   after: readonly AccessMatrixRow[],
 ): readonly MatrixChange[] {
-  const [old, now] = [before, after].map((rows) => new Map(rows.map((row) => [nameOf(row), row]))) as [
-    Map<string, AccessMatrixRow>,
-    Map<string, AccessMatrixRow>,
-  ];
+  const [old, now] = [namedRoutes(before), namedRoutes(after)];
   const changes: MatrixChange[] = [];
   for (const [route, row] of now) {
     const was = old.get(route);
@@ -76,15 +74,6 @@ function strengthOf({ assurance }: AccessMatrixRow): number {
   const [, level, age] = /^aal(\d)(?:\/(\d+)s)?$/.exec(assurance ?? '') ?? [];
   if (level === undefined) return 0;
   return Number(level) + (age === undefined ? 0 : 1 / (1 + Number(age)));
-}
-
-function nameOf({ transport, method, path, version, host }: AccessMatrixRow): string {
-  return [
-    transport === 'http' ? '' : `${transport} `,
-    `${method} ${path}`,
-    version === undefined ? '' : ` v${version}`,
-    host === undefined ? '' : ` on ${host}`,
-  ].join('');
 }
 
 function demandOf({ policy, permissions, assurance }: AccessMatrixRow): string {

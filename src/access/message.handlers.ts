@@ -12,6 +12,7 @@ const EVENT = 2;
 const PATTERN_METADATA = 'microservices:pattern';
 const MESSAGE_METADATA = 'message';
 const GATEWAY_OPTIONS_METADATA = 'websockets:gateway_options';
+const PORT_METADATA = 'port';
 
 const scanner = new MetadataScanner();
 
@@ -35,16 +36,13 @@ export function microserviceHandlersOf(host: HandlerHost): readonly RouteEntry[]
 /** `@SubscribeMessage()` handlers of a gateway, and `handleConnection` where it has one. */
 export function gatewayHandlersOf(host: HandlerHost): readonly RouteEntry[] {
   if (metadataOf(GATEWAY_METADATA, host.type) === undefined) return [];
-  const options = (metadataOf(GATEWAY_OPTIONS_METADATA, host.type) ?? {}) as {
-    namespace?: unknown;
-    path?: unknown;
-  };
-  const at = options.namespace ?? options.path;
-  const place = typeof at === 'string' ? at : '/';
+  const place = placeOf(host);
   const messages = scanner.getAllMethodNames(host.prototype).flatMap((handlerName): RouteEntry[] => {
     if (metadataOf(SUBSCRIPTION_METADATA, host.prototype[handlerName]) === undefined) return [];
     const policy = policyOfMethod(host, handlerName);
-    const path = textOf(metadataOf(MESSAGE_METADATA, host.prototype[handlerName]));
+    const event = textOf(metadataOf(MESSAGE_METADATA, host.prototype[handlerName]));
+    // Gateways in different places may listen for the same event.
+    const path = place === '/' ? event : `${place} ${event}`;
     return [{ transport: 'ws', method: 'MESSAGE', path, className: host.name, handlerName, policy }];
   });
   if (typeof host.prototype['handleConnection'] !== 'function') return messages;
@@ -54,6 +52,18 @@ export function gatewayHandlersOf(host: HandlerHost): readonly RouteEntry[] {
     ...messages,
     { transport: 'ws', method: 'CONNECT', path: place, className: host.name, handlerName, policy },
   ];
+}
+
+/** Where a gateway is reached: its port, unless it is the application's, and its namespace or path. */
+function placeOf({ type }: HandlerHost): string {
+  const { namespace, path } = (metadataOf(GATEWAY_OPTIONS_METADATA, type) ?? {}) as {
+    readonly namespace?: unknown;
+    readonly path?: unknown;
+  };
+  const at = namespace ?? path ?? '/';
+  const port = metadataOf(PORT_METADATA, type);
+  const text = at instanceof RegExp ? at.toString() : typeof at === 'string' ? at : '/';
+  return `${typeof port === 'number' && port !== 0 ? `:${port}` : ''}${text.startsWith('/') ? '' : '/'}${text}`;
 }
 
 /** Nest calls it for every socket before any guard: a stricter policy would be written down and not enforced. */

@@ -1,4 +1,5 @@
 import type { AccessMatrixRow } from '../access/access-matrix.js';
+import { placeOf } from '../access/route-name.js';
 
 export const ROUTE_FORMATS = ['table', 'json', 'md'] as const;
 export type RouteFormat = (typeof ROUTE_FORMATS)[number];
@@ -24,15 +25,13 @@ export function formatRoutes(rows: readonly AccessMatrixRow[], format: RouteForm
 }
 
 function cellsOf(row: AccessMatrixRow): readonly string[] {
-  const { transport, method, path, version, host, permissions, policy, assurance, roles, handler, note } =
-    row;
-  const where = [path, version !== undefined && `v${version}`, host !== undefined && `on ${host}`];
+  const { transport, method, permissions, policy, assurance, roles, handler, note } = row;
   const named = policy === 'permission' ? permissions.join(' ') : policy;
   const demands = assurance === undefined ? named : `${named} ${assurance}`;
   return [
     transport,
     method,
-    where.filter((part) => part !== false).join(' '),
+    placeOf(row),
     note === undefined ? demands : `${demands}: ${note}`,
     roles.join(' ') || '-',
     handler,

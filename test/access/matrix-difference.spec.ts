@@ -65,6 +65,22 @@ describe('what changed from one access matrix to the next', () => {
     ]);
   });
 
+  test('a handler that opens cannot hide behind another one of the same name', () => {
+    const quiet = row({ transport: 'ws', method: 'MESSAGE', path: 'say', handler: 'A.say' });
+    const open = { ...quiet, handler: 'B.say', policy: 'public' as const, permissions: [], roles: ['*'] };
+    for (const after of [
+      [quiet, open],
+      [open, quiet],
+    ]) {
+      expect(
+        matrixDifference([quiet], after)
+          .filter(({ kind }) => kind === 'opened')
+          .map(({ route }) => route),
+      ).toEqual(['ws MESSAGE say by B.say']);
+      expect(matrixDifference(after, [...after].reverse())).toEqual([]);
+    }
+  });
+
   test('comparing a matrix with itself, in whatever order, says nothing; and never forgets an opening', () => {
     const rows = fc.uniqueArray(
       fc.record({
