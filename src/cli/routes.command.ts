@@ -11,6 +11,7 @@ import {
   withHostApplication,
   type HostFlags,
 } from './host-application.js';
+import { publicRoutesFile, readPublicRoutes, sayPublicRoutes, writePublicRoutes } from './routes.check.js';
 import { readMatrix, sayDifference } from './routes.diff.js';
 import { formatRoutes, ROUTE_FORMATS, type RouteFormat } from './routes.format.js';
 import type { CliIo } from './run-cli.js';
@@ -18,6 +19,9 @@ import type { CliIo } from './run-cli.js';
 interface Flags extends HostFlags {
   readonly format: RouteFormat;
   readonly diff?: string;
+  /** `true`: the file is not named. */
+  readonly check?: string | true;
+  readonly write?: true;
 }
 
 const HELP = `${HOST_HELP}
@@ -29,9 +33,15 @@ declared. The list is printed all the same.
 With --diff, the list is compared with one that was printed before with --format json. Exit code 1 when something opened up:
 a way in that asks for less, a role that reaches more, a new one that asks for no permission.
 
+With --check, what anybody reaches is compared with the reviewed list in zero-trust.routes.json, which holds
+{ "public": [{ "route": "GET /health/live", "reason": "…" }] }. Exit code 1 when a way in is not listed, when the list
+names one that is not open to anybody, or when a reason is empty. --write brings the list up to date, keeps the reasons
+that stand, and leaves the new ones for you to write.
+
 Examples:
   zero-trust routes --app dist/app.module.js --format md > access-matrix.md
-  zero-trust routes --app dist/app.module.js --diff access-matrix.json`;
+  zero-trust routes --app dist/app.module.js --diff access-matrix.json
+  zero-trust routes --app dist/app.module.js --check`;
 
 /** `zero-trust routes`: the access matrix, as `GET /admin/access/routes` answers it. */
 export function routesCommand(io: CliIo): Command {
@@ -41,6 +51,14 @@ export function routesCommand(io: CliIo): Command {
     .addOption(EXPORT_OPTION)
     .addOption(new Option('--format <format>', 'how to print it').choices(ROUTE_FORMATS).default('table'))
     .option('--diff <file>', 'compare with an earlier list (--format json) instead of printing it')
+    .addOption(
+      new Option('--check [file]', 'compare what anybody reaches with the reviewed list').conflicts('diff'),
+    )
+    .addOption(
+      new Option('--write', 'bring the list of --check up to date first')
+        .implies({ check: true })
+        .conflicts('diff'),
+    )
     .addHelpText('after', HELP)
     .action(async (flags: Flags) => {
       const before = flags.diff === undefined ? undefined : readMatrix(flags.diff);
@@ -48,18 +66,40 @@ export function routesCommand(io: CliIo): Command {
         catalogue: kitProvider(app, AccessSettings).catalogue,
         rows: await kitProvider(app, RouteMatrix).rows(),
       }));
-      const opened = before ? sayDifference(io, matrixDifference(before, rows), flags.format) : 0;
-      if (!before) io.out(formatRoutes(rows, flags.format));
+      const fault = judge(io, flags, rows, before);
       const refused = rows.filter((row) => wouldStopTheStart(row, catalogue));
       if (refused.length === 0) {
-        if (opened === 0) return;
-        throw new Error(`${opened} ways in opened up: review them, then keep the new list`);
+        if (fault === undefined) return;
+        throw new Error(fault);
       }
       const named = refused.map((row) =>
         row.handler === 'adapter' ? `${row.method} ${row.path}` : row.handler,
       );
       throw new Error(`the application would refuse to start: declare ${named.join(', ')}`);
     });
+}
+
+/** Prints what was asked for. @returns what is to be reviewed, in one line. */
+function judge(
+  io: CliIo,
+  { app, format, check, write }: Flags,
+  rows: readonly AccessMatrixRow[],
+  before: readonly AccessMatrixRow[] | undefined,
+): string | undefined {
+  if (check !== undefined) {
+    const file = check === true ? publicRoutesFile(app) : check;
+    const listed = write ? writePublicRoutes(io, file, rows) : readPublicRoutes(file);
+    const fault = sayPublicRoutes(io, rows, listed, format);
+    return fault === undefined
+      ? undefined
+      : `${file}: ${fault}; review each, write why it is open, or close it`;
+  }
+  if (before) {
+    const opened = sayDifference(io, matrixDifference(before, rows), format);
+    return opened === 0 ? undefined : `${opened} ways in opened up: review them, then keep the new list`;
+  }
+  io.out(formatRoutes(rows, format));
+  return undefined;
 }
 
 function wouldStopTheStart(
