@@ -34,6 +34,7 @@ export {
   Public,
   RequireAssurance,
   RequirePermission,
+  type PermissionDemand,
   type RoutePolicy,
 } from './core/route-policy.js';
 export {
@@ -90,21 +91,38 @@ export { type ThrottlingOptions } from './throttler/throttling.options.js';
 export { ThrottlingService } from './throttler/throttling.service.js';
 
 // Access
+export { type Explanation } from './access/access-explanation.js';
 export { AccessModule } from './access/access.module.js';
 export {
   type AccessOptions,
   type AdapterRouteDeclaration,
   type DeclaredRole,
+  type TenantOptions,
 } from './access/access.options.js';
 export { AccessService, type ObjectDemand } from './access/access.service.js';
 export { SYSTEM_PRINCIPAL } from './access/actor.js';
-export { decide, type AccessQuestion, type Decision, type RefusalReason } from './access/decide.js';
+export { CurrentFilter, CurrentResource } from './access/call.findings.js';
+export { allOf, anyOf, is, not, oneOf, some, SUBJECT, type Condition } from './access/condition.js';
+export {
+  decide,
+  type AccessQuestion,
+  type Decision,
+  type DecisionContext,
+  type RefusalReason,
+} from './access/decide.js';
+export { fieldRules, type FieldRule, type FieldRules, type Revealed } from './access/field-rules.js';
 export { GrantsService, type GrantRequest } from './access/grants.service.js';
 export { type Grant } from './access/grants.store.js';
-export { objectRule, type ObjectRule } from './access/object-rule.js';
+export { type Held } from './access/held.js';
+export { ListFilter } from './access/list-filter.js';
+export { objectRule, type ObjectRule, type ObjectRuleInit } from './access/object-rule.js';
+export { ResourceResolver, type Visibility } from './access/resource.resolver.js';
 export { RolesService } from './access/roles.service.js';
 export { RouteInventory } from './access/route-inventory.js';
+export { Scopes, type ScopeDirectory } from './access/scopes.js';
+export { type SeparatedRoles } from './access/separation-of-duty.js';
 export { Subjects, type SubjectDirectory, type SubjectState } from './access/subjects.js';
+export { Tenants } from './access/tenants.js';
 
 // Audit
 export { AuditModule } from './audit/audit.module.js';

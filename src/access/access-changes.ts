@@ -18,6 +18,13 @@ const ADMINISTRATION = ['grants:write', 'roles:write'] as const;
 /** "ztaccess" as a number: the advisory lock under which roles and grants change. */
 const LOCK = '8823784649422893939';
 
+/** What is changed, and where that counts: roles, and grants without a scope, count everywhere. */
+export interface ChangeTarget {
+  readonly type: 'grant' | 'role';
+  readonly id: string;
+  readonly scope: string | null;
+}
+
 /**
  * One change of roles or grants at a time, in one transaction: all of them hold one lock, so that what a rule was
  * checked against is still true when the change commits (two revocations of the last two administrators, two edges
@@ -42,11 +49,11 @@ export class AccessChanges {
    * `conflict` when nobody could administer any more; what `work` throws. Nothing is written then, and a
    * `permission-denied` is published once the transaction is gone.
    */
-  async make<T>(target: { type: string; id: string }, actor: Principal, work: () => Promise<T>): Promise<T> {
+  async make<T>({ type, id, scope }: ChangeTarget, actor: Principal, work: () => Promise<T>): Promise<T> {
     try {
       return await this.unitOfWork.run(async () => {
         await this.#lock();
-        await this.#assertStillMay(actor);
+        await this.#assertStillMay(actor, scope);
         const before = await this.#administrators();
         const result = await work();
         await this.unitOfWork.afterCommit(() => {
@@ -66,7 +73,7 @@ export class AccessChanges {
           outcome: 'failure',
           delivery: 'detached',
           actor: actor.subject,
-          target,
+          target: { type, id },
           reason: error.detail,
           detail: { code: error.code },
         });
@@ -88,7 +95,8 @@ export class AccessChanges {
 
   /**
    * Nobody hands out, takes away or changes what is beyond themselves: `permissions` are within what the actor's
-   * roles convey, held at least until `until` (so that what was lent for an hour does not become lasting).
+   * roles convey, held at least until `until` (so that what was lent for an hour does not become lasting), everywhere or
+   * in the `scope` of the change.
    *
    * @throws ZeroTrustError `permission-denied`
    */
@@ -97,9 +105,10 @@ export class AccessChanges {
     permissions: Iterable<string>,
     graph: RoleGraph,
     until: Until,
+    scope: string | null,
   ): Promise<void> {
     if (!isBound(actor)) return;
-    const conveyed = conveyedBy(graph, await this.grants.rolesHeldUntil(actor.subject, until));
+    const conveyed = conveyedBy(graph, await this.grants.rolesHeldUntil(actor.subject, until, scope));
     for (const permission of permissions) {
       if (!conveyed.has(permission)) deny('the actor does not hold what the change conveys');
     }
@@ -132,14 +141,14 @@ export class AccessChanges {
   }
 
   /** What the pipeline found was true then; now nobody else can change it. */
-  async #assertStillMay(actor: Principal): Promise<void> {
+  async #assertStillMay(actor: Principal, scope: string | null): Promise<void> {
     if (!isBound(actor)) return;
     if (actor.kind === 'account' && (await this.subjects.stateOf(actor.subject)) === 'disabled') {
       deny('the acting account is disabled');
     }
     const context = RequestContext.current();
     if (context?.principal?.subject !== actor.subject) return;
-    if (!(await this.held.stillLetIn(context, actor)))
+    if (!(await this.held.stillLetIn(context, actor, scope)))
       deny('the actor has lost the right to make the change');
   }
 

@@ -14,6 +14,8 @@ export interface AccessMatrixRow {
   readonly handler: string;
   readonly policy: 'public' | 'authenticated' | 'permission' | 'undeclared';
   readonly permissions: readonly string[];
+  /** What is decided on beside the permissions: the resolver of the object, the rule of the list, the tenant. */
+  readonly object?: string;
   /** How surely and how lately its caller must have authenticated, e.g. `aal2/600s`. */
   readonly assurance?: string;
   /** Roles that hold everything demanded; `*` is everybody who is authenticated, or everybody. */
@@ -43,6 +45,7 @@ export function accessMatrix(
       handler: `${className}.${handlerName}`,
       policy: policy.kind,
       permissions,
+      ...objectOf(policy),
       ...assuranceOf(policy),
       roles: rolesOf(
         policy.kind,
@@ -65,6 +68,18 @@ function bypass(
   note: string,
 ): AccessMatrixRow {
   return { transport: 'http', method, path, handler: 'adapter', policy, permissions: [], roles: ['*'], note };
+}
+
+/** Names alone: in preview no resolver is made, and its rule cannot be asked. */
+function objectOf(policy: RouteEntry['policy']): Pick<AccessMatrixRow, 'object'> {
+  if (policy.kind !== 'permission') return {};
+  const { resource, list, within } = policy;
+  const parts = [
+    ...(resource ? [`one by ${resource.name}`] : []),
+    ...(list ? [`list of ${list.type}: ${list.name}`] : []),
+    ...(within ? ['within the tenant'] : []),
+  ];
+  return parts.length === 0 ? {} : { object: parts.join(', ') };
 }
 
 function assuranceOf(policy: RouteEntry['policy']): Pick<AccessMatrixRow, 'assurance'> {

@@ -23,7 +23,7 @@ export class AccessController {
   @Post('explain')
   @HttpCode(200)
   @RequirePermission('access:explain')
-  explain(@Body() { accountId, permission }: ExplainDto): Promise<Explanation> {
-    return this.explanation.explain(accountId, permission);
+  explain(@Body() { accountId, permission, resource }: ExplainDto): Promise<Explanation> {
+    return this.explanation.explain({ subject: accountId, permission, resource });
   }
 }

@@ -13,12 +13,16 @@ import { GrantsController } from './grants.controller.js';
 import { GrantsService } from './grants.service.js';
 import { GrantsStore } from './grants.store.js';
 import { HeldPermissions } from './held-permissions.js';
+import { Resources } from './resources.js';
 import { RolesController } from './roles.controller.js';
 import { RolesService } from './roles.service.js';
 import { RolesStore } from './roles.store.js';
 import { RouteInventory } from './route-inventory.js';
 import { RouteMatrix } from './route-matrix.js';
+import { Scopes } from './scopes.js';
 import { Subjects } from './subjects.js';
+import { TenantTables } from './tenant-tables.js';
+import { Tenants } from './tenants.js';
 
 /** May they: roles and grants, the decision, and the proof that every way in is declared. */
 @Global()
@@ -32,6 +36,10 @@ import { Subjects } from './subjects.js';
       useFactory: (options: AccessOptions): AccessSettings => resolveAccessOptions(options),
     },
     Subjects,
+    Scopes,
+    Tenants,
+    TenantTables,
+    Resources,
     RolesStore,
     GrantsStore,
     HeldPermissions,
@@ -53,6 +61,8 @@ import { Subjects } from './subjects.js';
     RouteMatrix,
     AccessSettings,
     Subjects,
+    Scopes,
+    Tenants,
   ],
 })
 export class AccessModule extends AccessModuleBase {

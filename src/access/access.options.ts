@@ -1,6 +1,7 @@
 import { ConfigurableModuleBuilder } from '@nestjs/common';
 import { RouterModule } from '@nestjs/core';
 import type { Permission, PermissionCatalogue } from '../core/permission.js';
+import type { SeparatedRoles } from './separation-of-duty.js';
 
 /** A role as code declares it; `zero-trust access sync` brings it into the database. */
 export interface DeclaredRole {
@@ -23,12 +24,35 @@ export interface AdapterRouteDeclaration {
   readonly reason: string;
 }
 
+/** How requests get their tenant, and what PostgreSQL is asked to keep apart as the second lock. */
+export interface TenantOptions {
+  /**
+   * The header by which a caller who belongs to several tenants says which one is meant; in lower case. It chooses among
+   * the caller's own and never beyond. @default none: who belongs to several has no tenant
+   */
+  readonly header?: string;
+  /**
+   * The column by which a table is known to belong to tenants: every such table must have row-level security, forced, or
+   * the start is refused. @default 'tenant_id'
+   */
+  readonly column?: string;
+}
+
 /** Who may do what. Every option left out is the strict choice. */
 export interface AccessOptions {
   /** The application's own permissions, from `definePermissions`. @default none beside the kit's own */
   readonly permissions?: PermissionCatalogue;
   /** Roles for `zero-trust access sync`; nothing is written when the application starts. @default none */
   readonly roles?: DeclaredRoles;
+  /**
+   * The kinds of scope that a grant may have: `['tenant', 'project']`. For each, somebody says which there are
+   * (`Scopes.knownBy`). @default none: every grant counts everywhere
+   */
+  readonly scopes?: readonly string[];
+  /** Tenants, with the kind of scope `tenant`. @default none: a request has no tenant */
+  readonly tenants?: TenantOptions;
+  /** Roles that one subject may not hold together (INCITS 359: static separation of duty). @default none */
+  readonly separationOfDuty?: readonly SeparatedRoles[];
   /** The reviewed list of routes that bypass the pipeline. A stale entry fails the start too. @default none */
   readonly adapterRoutes?: readonly AdapterRouteDeclaration[];
 }

@@ -1,6 +1,11 @@
 import { definePermissions, permissionNames } from '../core/permission.js';
 import { BootError } from '../core/zero-trust-error.js';
-import type { AccessOptions, AdapterRouteDeclaration, DeclaredRole } from './access.options.js';
+import type {
+  AccessOptions,
+  AdapterRouteDeclaration,
+  DeclaredRole,
+  TenantOptions,
+} from './access.options.js';
 import {
   cycleThrough,
   isTooDeep,
@@ -8,11 +13,20 @@ import {
   type RoleDefinition,
   type RoleGraph,
 } from './role-graph.js';
+import { isScopeKind, TENANT_KIND } from './scope.js';
+import { separationFaults, type SeparatedRoles } from './separation-of-duty.js';
 
 /** As in the database. */
 const ROLE_NAME = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/;
 const MAX_NAME_LENGTH = 64;
-const OPTIONS: readonly (keyof AccessOptions)[] = ['permissions', 'roles', 'adapterRoutes'];
+const OPTIONS: readonly (keyof AccessOptions)[] = [
+  'permissions',
+  'roles',
+  'scopes',
+  'tenants',
+  'separationOfDuty',
+  'adapterRoutes',
+];
 
 export function isRoleName(name: string): boolean {
   return name.length <= MAX_NAME_LENGTH && ROLE_NAME.test(name);
@@ -25,6 +39,10 @@ export class AccessSettings {
     readonly catalogue: ReadonlySet<string>,
     readonly roles: RoleGraph,
     readonly adapterRoutes: readonly AdapterRouteDeclaration[],
+    /** Kinds of scope. */
+    readonly scopes: readonly string[] = [],
+    readonly separationOfDuty: readonly SeparatedRoles[] = [],
+    readonly tenants?: TenantOptions & Required<Pick<TenantOptions, 'column'>>,
   ) {}
 }
 
@@ -48,8 +66,37 @@ export function resolveAccessOptions(options: AccessOptions): AccessSettings {
   faults.push(...roleFaults(roles, catalogue).map((fault) => `roles: ${fault}`));
   const adapterRoutes = options.adapterRoutes ?? [];
   faults.push(...adapterRoutes.flatMap(declarationFaults));
+  const { scopes = [], tenants, separationOfDuty = [] } = options;
+  faults.push(...scopeFaults(scopes, tenants), ...separationFaults(separationOfDuty, roles));
   if (faults.length > 0) throw new BootError('AccessModule', faults);
-  return new AccessSettings(catalogue, roles, adapterRoutes);
+  return new AccessSettings(
+    catalogue,
+    roles,
+    adapterRoutes,
+    scopes,
+    separationOfDuty,
+    tenants && { column: DEFAULT_TENANT_COLUMN, ...tenants },
+  );
+}
+
+const DEFAULT_TENANT_COLUMN = 'tenant_id';
+
+function scopeFaults(scopes: readonly string[], tenants: TenantOptions | undefined): readonly string[] {
+  const faults = scopes
+    .filter((kind) => !isScopeKind(kind))
+    .map((kind) => `scopes: "${kind}" is no kind; use lower-case words joined by "-", e.g. project`);
+  if (new Set(scopes).size < scopes.length) faults.push('scopes: a kind is named twice');
+  if (!tenants) return faults;
+  if (!scopes.includes(TENANT_KIND)) faults.push('tenants needs the kind "tenant" among the scopes: add it');
+  const { header, column, ...unknown } = tenants;
+  faults.push(...Object.keys(unknown).map((name) => `tenants: unknown option "${name}": remove it`));
+  if (header !== undefined && !/^[a-z][a-z0-9-]*$/.test(header)) {
+    faults.push('tenants.header must be the name of a header in lower case, e.g. x-tenant');
+  }
+  if (column !== undefined && !/^[a-z_][a-z0-9_]*$/.test(column)) {
+    faults.push('tenants.column must be the name of a column in lower case, e.g. tenant_id');
+  }
+  return faults;
 }
 
 export function definitionOf(role: DeclaredRole): RoleDefinition {

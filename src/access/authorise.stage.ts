@@ -1,17 +1,40 @@
 import { Injectable } from '@nestjs/common';
+import { insufficientAssurance } from '../core/assurance.js';
+import { Clock } from '../core/clock.js';
+import type { Permission } from '../core/permission.js';
 import { PASSED, refused, type JudgedCall, type Stage, type Verdict } from '../core/pipeline.js';
+import type { Principal } from '../core/principal.js';
+import type { RoutePolicy } from '../core/route-policy.js';
 import { ZeroTrustError } from '../core/zero-trust-error.js';
-import { decide } from './decide.js';
+import { keep } from './call.findings.js';
+import { decide, type AccessQuestion, type RefusalReason } from './decide.js';
+import type { HeldTable } from './held.js';
 import { HeldPermissions } from './held-permissions.js';
+import { ListFilter } from './list-filter.js';
+import type { ObjectRule } from './object-rule.js';
+import { Resources } from './resources.js';
+import { Tenants } from './tenants.js';
+
+type Policy = Extract<RoutePolicy, { kind: 'permission' }>;
+type Question = Omit<AccessQuestion, 'principal' | 'permission'> & {
+  readonly principal: Principal;
+  readonly permission: readonly Permission[];
+};
 
 /** The last stage of the pipeline: may they? Everything that is not a clear yes is a refusal (ASVS 8.2.1). */
 @Injectable()
 export class AuthoriseStage implements Stage {
   readonly name = 'authorize';
 
-  constructor(private readonly held: HeldPermissions) {}
+  constructor(
+    private readonly held: HeldPermissions,
+    private readonly tenants: Tenants,
+    private readonly resources: Resources,
+    private readonly clock: Clock,
+  ) {}
 
-  judge({ policy, context }: JudgedCall): Verdict | Promise<Verdict> {
+  judge(call: JudgedCall): Verdict | Promise<Verdict> {
+    const { policy, context } = call;
     const { principal } = context;
     // Anybody, by name.
     if (policy.kind === 'public') return PASSED;
@@ -20,32 +43,89 @@ export class AuthoriseStage implements Stage {
     if (!principal) return deny('nobody is authenticated', 'authentication-required');
 
     // Everybody who is somebody.
-    if (policy.kind === 'authenticated') return PASSED;
+    if (policy.kind === 'authenticated') {
+      if (principal.tenant !== undefined) context.enterTenant(principal.tenant);
+      return PASSED;
+    }
 
     // Nobody said who may: nobody may.
     if (policy.kind !== 'permission') return deny('the handler has no readable policy');
 
-    const { permissions } = policy;
-    const judge = (held: ReadonlySet<string>): Verdict => {
-      const decision = decide({ principal, permissions, held });
-      if (!decision.granted) return deny(decision.reason);
-      this.held.letIn(context, permissions);
-      return PASSED;
-    };
     // The way of nearly every request: nothing is waited for.
-    const known = this.held.known(principal.subject);
-    if (known) return judge(known);
-    return this.held.ofRequest(context, principal).then(judge, (cause: unknown) => {
-      // It cannot be known, so it is not allowed (ASVS 16.5.3).
-      const detail = 'the grants could not be read';
-      return refused(detail, new ZeroTrustError('temporarily-unavailable', { detail, cause }));
-    });
+    const known = this.held.known(principal);
+    if (known) return this.#judge(call, policy, principal, known);
+    return this.held.ofRequest(context, principal).then(
+      (held) => this.#judge(call, policy, principal, held),
+      (cause: unknown) => {
+        // It cannot be known, so it is not allowed (ASVS 16.5.3).
+        const detail = 'the grants could not be read';
+        return refused(detail, new ZeroTrustError('temporarily-unavailable', { detail, cause }));
+      },
+    );
+  }
+
+  #judge(
+    call: JudgedCall,
+    policy: Policy,
+    principal: Principal,
+    held: HeldTable,
+  ): Verdict | Promise<Verdict> {
+    const { context } = call;
+    const { permissions, assurance, resource, list, within } = policy;
+    // One GraphQL request asks for each of its fields: its tenant is found once.
+    const tenant = context.tenant ?? this.tenants.tenantOf(call.execution, principal, held);
+    if (tenant !== undefined) context.enterTenant(tenant);
+
+    const isNarrowedLater = resource !== undefined || list !== undefined;
+    const question: Question = {
+      principal,
+      permission: permissions,
+      assurance,
+      within: within ?? (isNarrowedLater ? 'somewhere' : undefined),
+      context: { held, tenant, nowSeconds: assurance ? this.clock.nowSeconds() : 0 },
+    };
+    const decision = decide(question);
+    if (!decision.granted) return this.#refusal(decision.reason, policy);
+    this.held.letIn(context, permissions);
+    if (list !== undefined) {
+      const filter = new ListFilter(list as ObjectRule<unknown>, { principal, permissions, held, tenant });
+      keep(call.execution, { filter });
+    }
+    return resource === undefined ? PASSED : this.#judgeObject(call, policy, question);
+  }
+
+  /** Loads the object and decides on it. Refused is refused like missing, unless whoever asks may know of it. */
+  async #judgeObject({ execution }: JudgedCall, policy: Policy, question: Question): Promise<Verdict> {
+    if (policy.resource === undefined) return deny('there is no such object', 'not-found');
+    const resolver = this.resources.resolverOf(policy.resource);
+    const object = await this.resources.load(resolver, this.resources.idIn(execution, resolver));
+    const { rule, visible } = resolver;
+    const decision = decide({ ...question, resource: { rule, object } });
+    if (decision.granted) {
+      keep(execution, { resource: { object } });
+      return PASSED;
+    }
+    const { principal, within, context } = question;
+    const isVisible =
+      visible !== undefined &&
+      decide({
+        ...{ principal, within, context },
+        permission: visible.permission,
+        resource: { rule: visible.rule, object },
+      }).granted;
+    return deny(decision.reason, isVisible ? 'permission-denied' : 'not-found');
+  }
+
+  #refusal(reason: RefusalReason, { assurance }: Policy): Verdict {
+    // What is missing can be had: the challenge says how (RFC 9470).
+    const isTooWeak = reason === 'the authentication is too weak or too old';
+    return isTooWeak && assurance ? refused(reason, insufficientAssurance(assurance)) : deny(reason);
   }
 }
 
 function deny(
   detail: string,
-  code: 'permission-denied' | 'authentication-required' = 'permission-denied',
+  code: 'permission-denied' | 'authentication-required' | 'not-found' = 'permission-denied',
 ): Verdict {
   return refused(detail, new ZeroTrustError(code, { detail }));
 }

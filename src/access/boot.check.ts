@@ -7,6 +7,7 @@ import { AccessSettings } from './access.settings.js';
 import type { AdapterRoute, AdapterRouteReader, WrappableAdapter } from './adapter-routes.js';
 import { ExpressRoutes } from './express.routes.js';
 import { FastifyRoutes } from './fastify.routes.js';
+import { policyFaults } from './policy-faults.js';
 import type { RouteEntry } from './route-entry.js';
 import { RouteInventory } from './route-inventory.js';
 
@@ -51,13 +52,7 @@ export class BootCheck implements OnApplicationBootstrap {
       const { policy } = entry;
       if (policy.kind === 'undeclared') return [`${titleOf(entry)} ${policy.fault}`];
       if (policy.kind !== 'permission') return [];
-      return policy.permissions
-        .filter((permission) => !this.settings.catalogue.has(permission))
-        .map(
-          (permission) =>
-            `${titleOf(entry)} demands "${permission}", which nobody declared: ` +
-            'add it to AccessModule\'s "permissions" or correct it',
-        );
+      return policyFaults(policy, this.settings).map((fault) => `${titleOf(entry)} ${fault}`);
     });
   }
 

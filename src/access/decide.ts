@@ -1,24 +1,46 @@
+import { meetsAssurance, type AssuranceDemand } from '../core/assurance.js';
 import type { Permission } from '../core/permission.js';
 import type { Principal } from '../core/principal.js';
+import { loaded } from './condition.js';
+import type { Held } from './held.js';
 import type { ObjectRule } from './object-rule.js';
+import { TENANT_KIND, tenantScope } from './scope.js';
 
 /** One question: may this principal do that, to this object? */
 export interface AccessQuestion<T = unknown> {
   readonly principal: Principal | undefined;
   /** All of them must be held. */
-  readonly permissions: readonly Permission[];
-  /** What the principal holds now, looked up for this very request. */
-  readonly held: Pick<ReadonlySet<string>, 'has'>;
-  /** The object, where one is decided on. `subject: null` is an object that does not exist. */
-  readonly object?: { readonly rule: ObjectRule<T>; readonly subject: T | null | undefined };
+  readonly permission: Permission | readonly Permission[];
+  /** How surely and how lately the principal must have been authenticated. */
+  readonly assurance?: AssuranceDemand | undefined;
+  /**
+   * Where it must be held, when it need not be everywhere: in the tenant of the request; or `somewhere`, for what is
+   * narrowed afterwards (a list by its filter, an object that has yet to be loaded).
+   */
+  readonly within?: 'tenant' | 'somewhere' | undefined;
+  /** The object, where one is decided on. `object: null` is one that does not exist. */
+  readonly resource?: { readonly rule: ObjectRule<T>; readonly object: T | null | undefined };
+  readonly context: DecisionContext;
+}
+
+/** What is known of this very request. */
+export interface DecisionContext {
+  /** What the principal holds now. */
+  readonly held: Pick<Held, 'holds' | 'holdsSomewhere'>;
+  readonly tenant?: string | undefined;
+  /** Seconds since the epoch; only a demand of assurance looks at it. */
+  readonly nowSeconds?: number;
 }
 
 /** Why not: a closed list of fixed phrases, for log and audit. */
 export type RefusalReason =
   | 'nothing was demanded'
   | 'nobody is authenticated'
+  | 'the request has no tenant'
   | 'a demanded permission is not held'
+  | 'the authentication is too weak or too old'
   | 'there is no such object'
+  | 'the object belongs to another tenant'
   | 'the object rule does not hold'
   | 'the decision failed';
 
@@ -40,32 +62,79 @@ export function decide<T>(question: AccessQuestion<T>): Decision {
   }
 }
 
-function judge<T>({ principal, permissions, held, object }: AccessQuestion<T>): Decision {
+function judge<T>({
+  principal,
+  permission,
+  assurance,
+  within,
+  resource,
+  context,
+}: AccessQuestion<T>): Decision {
+  const permissions = typeof permission === 'string' ? [permission] : permission;
   // An empty demand would be met by everybody.
   if (permissions.length === 0) return refuse('nothing was demanded');
 
   if (principal === undefined) return refuse('nobody is authenticated');
 
+  const { held, tenant } = context;
+  if (within === 'tenant' && tenant === undefined) return refuse('the request has no tenant');
+
+  // An object that was not found is in no scope: that somebody lacks the permission comes first all the same.
+  const object = resource?.object ?? undefined;
+  const isSomewhere = object === undefined && (within === 'somewhere' || resource !== undefined);
+  const scopes = [
+    ...(within === 'tenant' && tenant !== undefined ? [tenantScope(tenant)] : []),
+    ...(resource !== undefined && object !== undefined ? scopesOf(resource.rule, object) : []),
+  ];
   // Naming two permissions is AND.
-  const by: string[] = [];
-  for (const permission of permissions) {
-    if (!isTrue(held.has(permission))) return refuse('a demanded permission is not held');
-    by.push(permission);
+  const holds = (each: string): boolean =>
+    isTrue(isSomewhere ? held.holdsSomewhere(each) : held.holds(each, scopes));
+  if (!permissions.every(holds)) return refuse('a demanded permission is not held');
+
+  if (assurance !== undefined && !meetsAssurance(principal, assurance, context.nowSeconds ?? Number.NaN)) {
+    return refuse('the authentication is too weak or too old');
   }
-  if (object === undefined) return { granted: true, by };
+  if (resource === undefined) return { granted: true, by: [...permissions] };
 
-  const { rule, subject } = object;
-  if (subject === undefined || subject === null) return refuse('there is no such object');
-
+  if (object === undefined) return refuse('there is no such object');
+  const { rule } = resource;
+  // Whatever is held, and also by who reaches every object of the kind.
+  if (rule.scopes?.[TENANT_KIND] !== undefined && !isOfTenant(rule, object, tenant)) {
+    return refuse('the object belongs to another tenant');
+  }
   // Asked first: who reaches every object of the kind need not satisfy the rule.
-  if (rule.overriddenBy !== undefined && isTrue(held.has(rule.overriddenBy))) {
-    return { granted: true, by: [...by, rule.overriddenBy] };
+  if (rule.overriddenBy !== undefined && holds(rule.overriddenBy)) {
+    return { granted: true, by: [...permissions, rule.overriddenBy] };
   }
-  for (const permission of permissions) {
-    if (!isTrue(rule.holds(subject, principal, permission))) return refuse('the object rule does not hold');
+  for (const each of permissions) {
+    if (!isTrue(rule.holds(object, principal, each))) return refuse('the object rule does not hold');
   }
-  return { granted: true, by: [...by, `${rule.type}: ${rule.name}`] };
+  return { granted: true, by: [...permissions, `${rule.type}: ${rule.name}`] };
 }
+
+/** The scopes that an object lies in. @throws TypeError when it does not say. */
+function scopesOf<T>({ scopes }: ObjectRule<T>, object: T): readonly string[] {
+  if (scopes === undefined) return NO_SCOPES;
+  return Object.entries(scopes).flatMap(([kind, property]) => {
+    const id = idAt(object, property);
+    return id === null ? [] : [`${kind}:${id}`];
+  });
+}
+
+function isOfTenant<T>({ scopes }: ObjectRule<T>, object: T, tenant: string | undefined): boolean {
+  const property = scopes?.[TENANT_KIND];
+  return tenant !== undefined && property !== undefined && idAt(object, property) === tenant;
+}
+
+/** The id in a property, as a scope writes it. @throws TypeError when it is none, or was not loaded. */
+function idAt<T>(object: T, property: keyof T & string): string | null {
+  const id = loaded(object, property);
+  if (id === null || typeof id === 'string') return id;
+  if (typeof id === 'number' || typeof id === 'bigint') return id.toString();
+  throw new TypeError(`"${property}" is no id.`);
+}
+
+const NO_SCOPES: readonly string[] = [];
 
 /** The types promise a boolean; a rule written in JavaScript may still return a promise, which is truthy. */
 function isTrue(answer: unknown): boolean {

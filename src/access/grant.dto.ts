@@ -18,6 +18,13 @@ export class CreateGrantDto {
   @MaxLength(500)
   readonly reason!: string;
 
+  /** Where it counts, `kind:id`. Left out: everywhere. */
+  @MayBeAbsent()
+  @IsString()
+  @MaxLength(128)
+  @Matches(/^[a-z][a-z0-9-]*:[A-Za-z0-9][A-Za-z0-9._~-]*$/, { message: 'must be kind:id, e.g. project:7' })
+  readonly scope?: string;
+
   /** Until when it counts. Left out: until it is revoked. */
   @MayBeAbsent()
   @IsISO8601({ strict: true, strictSeparator: true })

@@ -20,12 +20,13 @@ export class GrantsController {
   @RequireAssurance(ADMINISTRATIVE_CHANGE)
   grant(
     @Param('id', ParseUUIDPipe) subject: string,
-    @Body() { role, reason, expiresAt, notBefore }: CreateGrantDto,
+    @Body() { role, scope, reason, expiresAt, notBefore }: CreateGrantDto,
   ): Promise<Grant> {
     return this.grants.grant({
       subject,
       role,
       reason,
+      ...(scope !== undefined && { scope }),
       ...(expiresAt !== undefined && { expiresAt: new Date(expiresAt) }),
       ...(notBefore !== undefined && { notBefore: new Date(notBefore) }),
     });

@@ -7,6 +7,8 @@ export interface Grant {
   readonly id: string;
   readonly subject: string;
   readonly role: string;
+  /** Where it counts; null is everywhere. */
+  readonly scope: string | null;
   readonly reason: string;
   readonly grantedBy: string;
   readonly createdAt: Date;
@@ -18,6 +20,7 @@ export interface NewGrant {
   readonly id: string;
   readonly subject: string;
   readonly role: string;
+  readonly scope: string | null;
   readonly reason: string;
   readonly grantedBy: string;
   readonly notBefore: Date | null;
@@ -27,7 +30,7 @@ export interface NewGrant {
 /** For how long something must be held. */
 export type Until = 'now' | 'ever' | Date;
 
-const COLUMNS = `id, subject, role, reason, granted_by AS "grantedBy", created_at AS "createdAt",
+const COLUMNS = `id, subject, role, scope, reason, granted_by AS "grantedBy", created_at AS "createdAt",
   not_before AS "notBefore", expires_at AS "expiresAt"`;
 
 /** Neither revoked nor expired; it may begin later. */
@@ -56,7 +59,7 @@ export class GrantsStore {
     return grant;
   }
 
-  /** The roles that a subject holds now by its own grants, without what they inherit. */
+  /** The roles that a subject holds now by its own grants, in whatever scope, without what they inherit. */
   async rolesOf(subject: string): Promise<readonly string[]> {
     if (!canHoldGrants(subject)) return [];
     const rows = await this.unitOfWork.query<{ role: string }>(
@@ -66,34 +69,54 @@ export class GrantsStore {
     return rows.map(({ role }) => role);
   }
 
-  /** The roles that a subject holds now and will still hold then. */
-  async rolesHeldUntil(subject: string, until: Until): Promise<readonly string[]> {
+  /** The grants of a subject that count now, oldest first. */
+  async liveOf(subject: string): Promise<readonly Grant[]> {
+    if (!canHoldGrants(subject)) return [];
+    return this.unitOfWork.query<Grant>(
+      `SELECT ${COLUMNS} FROM access."grant" WHERE subject = $1 AND ${IS_LIVE} ORDER BY created_at, id`,
+      [subject],
+    );
+  }
+
+  /** The roles that a subject holds now, and will still hold then, everywhere or in this very scope. */
+  async rolesHeldUntil(subject: string, until: Until, scope: string | null): Promise<readonly string[]> {
     if (!canHoldGrants(subject)) return [];
     const rows = await this.unitOfWork.query<{ role: string }>(
       `SELECT DISTINCT role FROM access."grant"
-       WHERE subject = $1 AND ${IS_LIVE} AND coalesce(expires_at, 'infinity') >= $2`,
-      [subject, until === 'now' ? '-infinity' : until === 'ever' ? 'infinity' : until],
+       WHERE subject = $1 AND ${IS_LIVE} AND coalesce(expires_at, 'infinity') >= $2
+         AND (scope IS NULL OR scope = $3)`,
+      [subject, until === 'now' ? '-infinity' : until === 'ever' ? 'infinity' : until, scope],
     );
     return rows.map(({ role }) => role);
   }
 
+  /** The different sets of roles that subjects hold together, those that begin later included. */
+  async heldTogether(): Promise<readonly (readonly string[])[]> {
+    const rows = await this.unitOfWork.query<{ roles: string[] }>(
+      `SELECT DISTINCT array_agg(DISTINCT role ORDER BY role) AS roles
+         FROM access."grant" WHERE ${NOT_ENDED} GROUP BY subject`,
+    );
+    return rows.map(({ roles }) => roles);
+  }
+
   /**
-   * Adds a grant, unless one of the same role has not ended (the lock of `AccessChanges` keeps a second one from
+   * Adds a grant, unless one of the same role and scope has not ended (the lock of `AccessChanges` keeps a second one from
    * coming in between) or the end lies in the past by the clock of the database.
    */
   async append(grant: NewGrant): Promise<'appended' | 'duplicate' | 'already-over'> {
-    const { id, subject, role, reason, grantedBy, notBefore, expiresAt } = grant;
+    const { id, subject, role, scope, reason, grantedBy, notBefore, expiresAt } = grant;
     const [state] = await this.unitOfWork.query<{ duplicate: boolean; over: boolean }>(
-      `SELECT EXISTS (SELECT FROM access."grant" WHERE subject = $1 AND role = $2 AND ${NOT_ENDED}) AS duplicate,
+      `SELECT EXISTS (SELECT FROM access."grant" WHERE subject = $1 AND role = $2
+          AND scope IS NOT DISTINCT FROM $4 AND ${NOT_ENDED}) AS duplicate,
         coalesce($3::timestamptz <= clock_timestamp(), false) AS over`,
-      [subject, role, expiresAt],
+      [subject, role, expiresAt, scope],
     );
     if (state?.over !== false) return 'already-over';
     if (state.duplicate) return 'duplicate';
     await this.unitOfWork.query(
-      `INSERT INTO access."grant" (id, subject, role, reason, granted_by, not_before, expires_at)
-       VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-      [id, subject, role, reason, grantedBy, notBefore, expiresAt],
+      `INSERT INTO access."grant" (id, subject, role, scope, reason, granted_by, not_before, expires_at)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+      [id, subject, role, scope, reason, grantedBy, notBefore, expiresAt],
     );
     return 'appended';
   }
@@ -117,11 +140,11 @@ export class GrantsStore {
     return row?.count ?? 0;
   }
 
-  /** Who holds, now and without an end, a role of each of the two lists. */
+  /** Who holds, now, everywhere and without an end, a role of each of the two lists. */
   async lastingHolders(oneOf: readonly string[], andOneOf: readonly string[]): Promise<ReadonlySet<string>> {
     const rows = await this.unitOfWork.query<{ subject: string }>(
       `SELECT subject FROM access."grant"
-       WHERE ${IS_LIVE} AND expires_at IS NULL AND (role = ANY ($1::text[]) OR role = ANY ($2::text[]))
+       WHERE ${IS_LIVE} AND expires_at IS NULL AND scope IS NULL AND (role = ANY ($1::text[]) OR role = ANY ($2::text[]))
        GROUP BY subject HAVING bool_or(role = ANY ($1::text[])) AND bool_or(role = ANY ($2::text[]))`,
       [oneOf, andOneOf],
     );

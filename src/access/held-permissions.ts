@@ -2,10 +2,13 @@ import { Injectable, Logger } from '@nestjs/common';
 import type { Permission } from '../core/permission.js';
 import type { Principal } from '../core/principal.js';
 import type { RequestContext } from '../core/request-context.js';
+import { systemPermissionsOf } from '../core/system-task.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { FreshnessFeed } from '../freshness/freshness.feed.js';
 import { AccessSettings } from './access.settings.js';
+import { HeldTable, placesOf, type PermissionPlaces } from './held.js';
 import { RememberedPermissions, type ReadPermissions } from './remembered-permissions.js';
+import { kindOf } from './scope.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
@@ -22,14 +25,15 @@ export const IS_LIVE = `revoked_at IS NULL
   AND (not_before IS NULL OR not_before <= clock_timestamp())
   AND (expires_at IS NULL OR expires_at > clock_timestamp())`;
 
-/** UNION, not UNION ALL: a role that was reached is not walked again, so that a cycle ends. */
+/** UNION, not UNION ALL: a role that was reached is not walked again, so that a cycle ends. A row a scope. */
 const EFFECTIVE_PERMISSIONS = `
-  WITH RECURSIVE reached (role) AS (
-    SELECT role FROM access."grant" WHERE subject = $1 AND ${IS_LIVE}
+  WITH RECURSIVE reached (role, scope) AS (
+    SELECT role, coalesce(scope, '') FROM access."grant" WHERE subject = $1 AND ${IS_LIVE}
     UNION
-    SELECT i.inherits FROM access.role_inherits i JOIN reached r ON r.role = i.role
+    SELECT i.inherits, r.scope FROM access.role_inherits i JOIN reached r ON r.role = i.role
   )
-  SELECT DISTINCT p.permission FROM access.role_permission p JOIN reached r ON r.role = p.role`;
+  SELECT r.scope, array_agg(DISTINCT p.permission) AS permissions
+    FROM access.role_permission p JOIN reached r ON r.role = p.role GROUP BY r.scope`;
 
 /** When one of the subject's grants begins or ends by itself, whichever is next. */
 const NEXT_CHANGE = `
@@ -37,7 +41,6 @@ const NEXT_CHANGE = `
     FROM access."grant", unnest(ARRAY[not_before, expires_at]) AS moment
    WHERE subject = $1 AND revoked_at IS NULL AND moment > clock_timestamp()`;
 
-const NOTHING: ReadonlySet<string> = new Set();
 /** Undeclared names that were reported once; beyond, one more report says nothing new. */
 const MAX_REPORTED = 100;
 
@@ -53,15 +56,20 @@ const MAX_REMEMBERED = 10_000;
 export class HeldPermissions {
   readonly #logger = new Logger('AccessModule');
   readonly #remembered = new RememberedPermissions(MAX_REMEMBERED);
-  readonly #ofRequest = new WeakMap<RequestContext, Promise<ReadonlySet<string>>>();
+  readonly #ofRequest = new WeakMap<RequestContext, Promise<HeldTable>>();
   readonly #letInBy = new WeakMap<RequestContext, readonly Permission[]>();
+  readonly #ofSystem = new WeakMap<Principal, HeldTable>();
   readonly #reported = new Set<string>();
+  readonly #places: PermissionPlaces;
+  readonly #nothing: HeldTable;
 
   constructor(
     private readonly unitOfWork: UnitOfWork,
     private readonly settings: AccessSettings,
     private readonly feed: FreshnessFeed,
   ) {
+    this.#places = placesOf(settings.catalogue);
+    this.#nothing = new HeldTable(this.#places, new Map());
     feed.on('grants', ({ id }) => {
       this.#remembered.forget(keyOf(id));
     });
@@ -78,18 +86,18 @@ export class HeldPermissions {
     this.#remembered.forgetAll();
   }
 
-  /** What a subject is known to hold, without a question to the database; undefined when that cannot be said. */
-  known(subject: string): ReadonlySet<string> | undefined {
-    return this.feed.isFresh() ? this.#remembered.get(keyOf(subject)) : undefined;
+  /** What a principal is known to hold, without a question to the database; undefined when that cannot be said. */
+  known(principal: Principal): HeldTable | undefined {
+    if (principal.kind === 'system') return this.#declared(principal);
+    return this.feed.isFresh() ? this.#remembered.get(keyOf(principal.subject)) : undefined;
   }
 
   /** What the principal of this request holds; asked of the database at most once a request. */
-  ofRequest(context: RequestContext, principal: Principal): Promise<ReadonlySet<string>> {
+  ofRequest(context: RequestContext, principal: Principal): Promise<HeldTable> {
     let held = this.#ofRequest.get(context);
     if (!held) {
-      const { subject } = principal;
-      const known = this.known(subject);
-      held = known ? Promise.resolve(known) : this.#read(subject);
+      const known = this.known(principal);
+      held = known ? Promise.resolve(known) : this.#read(principal.subject);
       this.#ofRequest.set(context, held);
       // A failure is not remembered: it is an answer to nothing.
       held.catch(() => this.#ofRequest.delete(context));
@@ -104,48 +112,79 @@ export class HeldPermissions {
   }
 
   /**
-   * Whether the caller still holds what the request was let in by, read afresh. Between that decision and a change
-   * may lie a revocation: whoever changes rights asks again, while nobody else can.
+   * Whether the caller still holds what the request was let in by, read afresh: everywhere, or in the scope that is to
+   * be changed. Between that decision and a change may lie a revocation: whoever changes rights asks again, while
+   * nobody else can.
    */
-  async stillLetIn(context: RequestContext, principal: Principal): Promise<boolean> {
+  async stillLetIn(context: RequestContext, principal: Principal, scope: string | null): Promise<boolean> {
     const permissions = this.#letInBy.get(context) ?? [];
     if (permissions.length === 0) return true;
-    const held = await this.ofSubject(principal.subject);
-    return permissions.every((permission) => held.has(permission));
+    const isSystem = principal.kind === 'system';
+    const held = isSystem ? this.#declared(principal) : await this.ofSubject(principal.subject);
+    const scopes = scope === null ? [] : [scope];
+    return permissions.every((permission) => held.holds(permission, scopes));
   }
 
   /** @throws when the database does not answer; whoever decides refuses then. */
-  async ofSubject(subject: string): Promise<ReadonlySet<string>> {
-    if (!canHoldGrants(subject)) return NOTHING;
-    const rows = await this.unitOfWork.query<{ permission: string }>(EFFECTIVE_PERMISSIONS, [subject]);
-    const held = new Set<string>();
-    for (const { permission } of rows) {
-      // What no code declares, no code demands: it conveys nothing, whoever wrote it into the table.
-      if (this.settings.catalogue.has(permission)) held.add(permission);
-      else this.#report(permission);
+  async ofSubject(subject: string): Promise<HeldTable> {
+    if (!canHoldGrants(subject)) return this.#nothing;
+    const rows = await this.unitOfWork.query<{ scope: string; permissions: string[] }>(
+      EFFECTIVE_PERMISSIONS,
+      [subject],
+    );
+    const held = new Map<string, readonly string[]>();
+    for (const { scope, permissions } of rows) {
+      // Of a kind that no code declares, no rule asks: it conveys nothing, whoever wrote it into the table.
+      if (scope !== '' && !this.settings.scopes.includes(kindOf(scope))) this.#report('scope', kindOf(scope));
+      else
+        held.set(
+          scope,
+          permissions.filter((permission) => this.#isDeclared(permission)),
+        );
+    }
+    return new HeldTable(this.#places, held);
+  }
+
+  /** What code lets a system do: by the very object that a task runs with, so that no proof can name it. */
+  #declared(principal: Principal): HeldTable {
+    const permissions = systemPermissionsOf(principal);
+    if (!permissions) return this.#nothing;
+    let held = this.#ofSystem.get(principal);
+    if (!held) {
+      held = new HeldTable(this.#places, new Map([['', permissions]]));
+      this.#ofSystem.set(principal, held);
     }
     return held;
   }
 
-  #read(subject: string): Promise<ReadonlySet<string>> {
+  #read(subject: string): Promise<HeldTable> {
     // What a transaction sees of its own may be rolled back yet: it counts for this request, and is not remembered.
     if (this.unitOfWork.active) return this.ofSubject(subject);
     return this.#remembered.read(keyOf(subject), () => this.#readWithChange(subject));
   }
 
   async #readWithChange(subject: string): Promise<ReadPermissions> {
-    if (!canHoldGrants(subject)) return { held: NOTHING, secondsToChange: undefined };
+    if (!canHoldGrants(subject)) return { held: this.#nothing, secondsToChange: undefined };
     // First when something changes by itself: read afterwards, what is held is at least as new.
     const [next] = await this.unitOfWork.query<{ seconds: number | null }>(NEXT_CHANGE, [subject]);
     return { held: await this.ofSubject(subject), secondsToChange: next?.seconds ?? undefined };
   }
 
-  #report(permission: string): void {
-    if (this.#reported.has(permission) || this.#reported.size >= MAX_REPORTED) return;
-    this.#reported.add(permission);
+  #isDeclared(permission: string): boolean {
+    if (this.settings.catalogue.has(permission)) return true;
+    this.#report('permission', permission);
+    return false;
+  }
+
+  #report(what: 'permission' | 'scope', name: string): void {
+    if (this.#reported.has(name) || this.#reported.size >= MAX_REPORTED) return;
+    this.#reported.add(name);
     this.#logger.warn(
-      `a role in the database names "${permission}", which nobody declared: it conveys nothing. ` +
-        'Declare it in AccessModule\'s "permissions" or take it out of the role.',
+      what === 'permission'
+        ? `a role in the database names "${name}", which nobody declared: it conveys nothing. ` +
+            'Declare it in AccessModule\'s "permissions" or take it out of the role.'
+        : `a grant in the database has a scope of the kind "${name}", which nobody declared: it conveys nothing. ` +
+            'Declare it in AccessModule\'s "scopes" or revoke the grant.',
     );
   }
 }

@@ -45,6 +45,11 @@ function changesOf(route: string, was: AccessMatrixRow, is: AccessMatrixRow): re
   else {
     compare(was.permissions, is.permissions, 'no longer demands', 'now demands', opened, tightened);
   }
+  if (was.object !== is.object) {
+    // Another rule may be wider or narrower, and nobody can tell by its name: a person looks.
+    const isNarrower = was.object === undefined;
+    (isNarrower ? tightened : opened).push(`object ${was.object ?? 'any'} → ${is.object ?? 'any'}`);
+  }
   if (was.assurance !== is.assurance) {
     const weaker = strengthOf(is) < strengthOf(was);
     (weaker ? opened : tightened).push(`assurance ${was.assurance ?? 'none'} → ${is.assurance ?? 'none'}`);

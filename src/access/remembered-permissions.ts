@@ -1,14 +1,15 @@
 import { performance } from 'node:perf_hooks';
+import type { HeldTable } from './held.js';
 
 /** What a subject holds, as it was read. */
 export interface ReadPermissions {
-  readonly held: ReadonlySet<string>;
+  readonly held: HeldTable;
   /** Seconds until one of its grants begins or ends by itself; undefined when none does. */
   readonly secondsToChange: number | undefined;
 }
 
 interface Remembered {
-  readonly held: ReadonlySet<string>;
+  readonly held: HeldTable;
   readonly endsAtMs: number;
 }
 
@@ -27,7 +28,7 @@ export class RememberedPermissions {
     return this.#subjects.size;
   }
 
-  get(subject: string): ReadonlySet<string> | undefined {
+  get(subject: string): HeldTable | undefined {
     const known = this.#subjects.get(subject);
     if (!known) return undefined;
     if (performance.now() < known.endsAtMs) return known.held;
@@ -36,7 +37,7 @@ export class RememberedPermissions {
   }
 
   /** Reads, and remembers what was read unless something was forgotten meanwhile. */
-  async read(subject: string, read: () => Promise<ReadPermissions>): Promise<ReadonlySet<string>> {
+  async read(subject: string, read: () => Promise<ReadPermissions>): Promise<HeldTable> {
     const version = this.#version;
     const askedAtMs = performance.now();
     const { held, secondsToChange } = await read();

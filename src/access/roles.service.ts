@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Principal } from '../core/principal.js';
 import { SecurityEvents } from '../core/security-events.js';
 import { ZeroTrustError } from '../core/zero-trust-error.js';
-import { AccessChanges } from './access-changes.js';
+import { AccessChanges, type ChangeTarget } from './access-changes.js';
 import type { DeclaredRole, DeclaredRoles } from './access.options.js';
 import { AccessSettings, definitionOf, isRoleName } from './access.settings.js';
 import { actorOr } from './actor.js';
@@ -17,6 +17,7 @@ import {
   type RoleGraph,
 } from './role-graph.js';
 import { RolesStore } from './roles.store.js';
+import { brokenBy } from './separation-of-duty.js';
 
 export interface Role extends RoleDefinition {
   readonly name: string;
@@ -58,7 +59,8 @@ export class RolesService {
    * Makes a role, or replaces all that it says. Left-out `actor`: the caller of the request in hand.
    *
    * @throws ZeroTrustError `validation-failed` on an undeclared permission, an unknown role or a circle;
-   * `permission-denied` beyond the actor's own rights; `conflict` when nobody could administer any more.
+   * `permission-denied` beyond the actor's own rights; `conflict` when nobody could administer any more, or somebody would
+   * hold roles that are to be separate.
    */
   async put(name: string, role: DeclaredRole, actor?: Principal): Promise<Role> {
     const by = actorOr(actor);
@@ -75,7 +77,7 @@ export class RolesService {
       const role = stored.get(name);
       if (!role) throw notFound();
       const graph = await this.changes.graph();
-      await this.changes.assertWithin(by, conveyedBy(graph, [name]), graph, 'ever');
+      await this.changes.assertWithin(by, conveyedBy(graph, [name]), graph, 'ever', null);
       if ([...stored.values()].some(({ inherits }) => inherits.includes(name))) {
         throw new ZeroTrustError('conflict', { detail: 'another role inherits this one' });
       }
@@ -101,7 +103,7 @@ export class RolesService {
     const wanted = new Map(Object.entries(roles).map(([name, role]) => [name, definitionOf(role)]));
     if (dryRun) return differences(await this.store.graph(), wanted);
     const by = actorOr(actor);
-    return this.changes.make({ type: 'role', id: '*' }, by, () => this.#write(wanted, by));
+    return this.changes.make(targetOf('*'), by, () => this.#write(wanted, by));
   }
 
   /** Under the lock: writes what differs, then checks the whole that came of it. */
@@ -120,13 +122,26 @@ export class RolesService {
       throw invalid('inherits', `would make a chain of more than ${MAX_ROLE_DEPTH} roles`);
     }
     for (const { role } of changed) {
-      await this.changes.assertWithin(by, differing(before, after, role), before, 'ever');
+      await this.changes.assertWithin(by, differing(before, after, role), before, 'ever', null);
     }
     await this.changes.assertNotRaised(by, before, after);
+    if (changed.length > 0) await this.#assertSeparate(after);
     for (const change of changed) {
       await this.#publish('role.changed', change.role, change.before, change.after, by);
     }
     return changed;
+  }
+
+  /** A role that begins to inherit another may join what is to be separate, also in the hands of who holds it. */
+  async #assertSeparate(after: RoleGraph): Promise<void> {
+    const { separationOfDuty } = this.settings;
+    if (separationOfDuty.length === 0) return;
+    if ([...after.keys()].some((role) => brokenBy(separationOfDuty, after, [role]))) {
+      throw invalid('inherits', 'would join roles that are to be separate');
+    }
+    if ((await this.grants.heldTogether()).some((roles) => brokenBy(separationOfDuty, after, roles))) {
+      throw new ZeroTrustError('conflict', { detail: 'separation of duty: somebody would hold both roles' });
+    }
   }
 
   #assertDefined(wanted: RoleGraph, stored: RoleGraph): void {
@@ -153,7 +168,7 @@ export class RolesService {
       outcome: 'success',
       delivery: 'same-transaction',
       actor: by.subject,
-      target: targetOf(role),
+      target: { type: 'role', id: role },
       detail: {
         role,
         before: before ? wordsOf(before).join(' ') : null,
@@ -190,8 +205,8 @@ function differing(before: RoleGraph, after: RoleGraph, role: string): ReadonlyS
   );
 }
 
-function targetOf(role: string): { type: string; id: string } {
-  return { type: 'role', id: role };
+function targetOf(role: string): ChangeTarget {
+  return { type: 'role', id: role, scope: null };
 }
 
 function notFound(): ZeroTrustError {

@@ -14,6 +14,11 @@ export interface Principal {
   readonly acr?: string;
   /** `amr` (RFC 8176): how it was proved, e.g. `['pwd']`. */
   readonly amr?: readonly string[];
+  /**
+   * The tenant that the proof itself fixes, where an authenticator of the host says so. Left out: one of the tenants in
+   * which the subject holds a grant.
+   */
+  readonly tenant?: string;
   /** `auth_time`: seconds since the epoch of the last active authentication. */
   readonly authTime?: number;
 }

@@ -35,6 +35,7 @@ export class RequestContext {
   /** `Class.method` of the handler, written by the pipeline. */
   handler: string | undefined;
   #principal: Principal | undefined;
+  #tenant: string | undefined;
 
   constructor(init: RequestContextInit) {
     this.id = init.id ?? randomUUID();
@@ -55,6 +56,22 @@ export class RequestContext {
   authenticateAs(principal: Principal): void {
     if (this.#principal) throw new TypeError('The principal of a request is written once.');
     this.#principal = Object.isFrozen(principal) ? principal : Object.freeze({ ...principal });
+  }
+
+  /**
+   * The tenant that this request is of, among those of its principal; undefined when there are none. Whatever the unit of
+   * work does for the request, PostgreSQL sees this tenant's rows only, where a table has row-level security.
+   */
+  get tenant(): string | undefined {
+    return this.#tenant;
+  }
+
+  /** Owned by the pipeline's authorize step. @throws TypeError when it is changed. */
+  enterTenant(tenant: string): void {
+    if (this.#tenant !== undefined && this.#tenant !== tenant) {
+      throw new TypeError('The tenant of a request is written once.');
+    }
+    this.#tenant = tenant;
   }
 
   /** The context of the request in hand, or undefined outside of one (CLI, timers). */

@@ -1,16 +1,35 @@
 import { isAssuranceLevel, type AssuranceDemand } from './assurance.js';
 import type { Permission } from './permission.js';
 
+/** What `@RequirePermission` demands beside the permission. Left out: it must be held everywhere, by a grant without a scope. */
+export interface PermissionDemand {
+  /** The resolver (a provider that extends `ResourceResolver`) that loads the object, before the handler, to decide on it. */
+  readonly resource?: ResourceClass;
+  /** The rule of the objects that are listed: held in any scope it lets in, and the handler gets the filter (`@CurrentFilter()`). */
+  readonly list?: ListRule;
+  /** A grant in the tenant of the request is enough; a request without a tenant is refused. */
+  readonly within?: 'tenant';
+}
+
+/** A class that extends `ResourceResolver`: a word of the access room, which is above this one. */
+export type ResourceClass = abstract new (...injected: never[]) => { load(id: string): unknown };
+
+/** An `ObjectRule` with a condition, as far as a decorator needs to know it. */
+export interface ListRule {
+  readonly type: string;
+  readonly name: string;
+}
+
 /** What a handler demands of its caller. Exactly one of these holds; what nobody declared is `undeclared`. */
 export type RoutePolicy =
   | { readonly kind: 'public' }
   | { readonly kind: 'authenticated'; readonly assurance?: AssuranceDemand }
   /** All of them must hold: naming two permissions is AND. */
-  | {
+  | (PermissionDemand & {
       readonly kind: 'permission';
       readonly permissions: readonly [Permission, ...Permission[]];
       readonly assurance?: AssuranceDemand;
-    }
+    })
   /** Refused for everybody. `fault` says what to mend. */
   | { readonly kind: 'undeclared'; readonly fault: string };
 
@@ -47,20 +66,51 @@ export function Authenticated(): MethodOnly {
 }
 
 /**
- * Lets only a principal call this handler who holds *all* the named permissions (ASVS 8.2.1).
+ * Lets only a principal call this handler who holds *all* the named permissions (ASVS 8.2.1), and, where the last
+ * argument says so, on the very object that is asked for (ASVS 8.2.2):
  *
- * @throws TypeError when no permission is named: an empty demand would be met by everybody.
+ * ```ts
+ * @RequirePermission('documents:read', { resource: DocumentResource })
+ * ```
+ *
+ * @throws TypeError when no permission is named: an empty demand would be met by everybody; when a demand is unknown,
+ * undefined (an import that is not there yet) or contradicts another.
  */
-export function RequirePermission(...permissions: [Permission, ...Permission[]]): MethodOnly {
+export function RequirePermission(
+  ...demands: [Permission, ...Permission[]] | [Permission, ...Permission[], PermissionDemand]
+): MethodOnly {
+  const last: unknown = demands.at(-1);
+  const hasDemand = typeof last === 'object';
+  const [first, ...others] = (hasDemand ? demands.slice(0, -1) : demands) as Permission[];
   if (
-    permissions.length === 0 ||
-    permissions.some((name) => typeof name !== 'string' || name.trim() === '')
+    first === undefined ||
+    [first, ...others].some((name) => typeof name !== 'string' || name.trim() === '')
   ) {
     throw new TypeError(
       '@RequirePermission() needs at least one permission, e.g. @RequirePermission("documents:read").',
     );
   }
-  return mark('@RequirePermission()', { kind: 'permission', permissions });
+  const demand = hasDemand ? (last as PermissionDemand | null) : {};
+  const fault = demandFault(demand);
+  if (fault) throw new TypeError(`@RequirePermission(): ${fault}`);
+  return mark('@RequirePermission()', { kind: 'permission', permissions: [first, ...others], ...demand });
+}
+
+function demandFault(demand: PermissionDemand | null): string | undefined {
+  // A circle of imports leaves undefined behind: a demand that was written down must not vanish.
+  for (const [name, value] of Object.entries(demand ?? { null: undefined })) {
+    if (!['resource', 'list', 'within'].includes(name))
+      return `"${name}" is no demand; use resource, list or within.`;
+    if (value === undefined) return `"${name}" is undefined: is its file in a circle of imports?`;
+  }
+  const { resource, list, within } = demand ?? {};
+  if (resource !== undefined && typeof resource !== 'function')
+    return 'resource is a class that extends ResourceResolver.';
+  if (list !== undefined && typeof list !== 'object') return 'list is a rule that objectRule() made.';
+  if (within !== undefined && (within as string) !== 'tenant') return 'within is "tenant" or left out.';
+  return resource !== undefined && list !== undefined
+    ? 'a handler answers one object or a list: keep one.'
+    : undefined;
 }
 
 /**

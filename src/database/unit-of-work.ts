@@ -1,6 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { DataSource, EntityManager } from 'typeorm';
+import { RequestContext } from '../core/request-context.js';
 import { ZeroTrustError } from '../core/zero-trust-error.js';
 import { KitDataSource } from './data-source.js';
 import { Slots } from './slots.js';
@@ -27,6 +28,7 @@ interface Unit {
  *
  * - Await everything inside: work that is still going on when the unit ends is refused, never run outside of it.
  * - Parallel work inside shares one connection: its statements queue up, in the order in which they were issued.
+ * - It sees the rows of the request's tenant alone, where a table has row-level security; outside of it, none of them.
  * - To try something that may fail, use `runDetached`: a failure inside breaks the whole unit, also when it is caught.
  */
 @Injectable()
@@ -78,7 +80,7 @@ export class UnitOfWork {
     let result: T;
     await slots?.take();
     try {
-      const transaction = await Transaction.begin(this.#dataSource);
+      const transaction = await Transaction.begin(this.#dataSource, RequestContext.current()?.tenant);
       result = await this.#perform({ transaction, beforeCommit: [], afterCommit, broken: undefined }, work);
     } finally {
       slots?.give();

@@ -36,11 +36,11 @@ describe('an explanation', () => {
     const direct = await app.give(subject, 'reader');
     const inherited = await app.give(subject, 'lead', { expiresAt });
     await app.give(subject, 'granter');
-    expect(await explanation.explain(subject, 'documents:read')).toEqual({
+    expect(await explanation.explain({ subject, permission: 'documents:read' })).toEqual({
       decision: { granted: true, by: ['documents:read'] },
       grants: [
-        { grantId: direct, roles: ['reader'], expiresAt: null },
-        { grantId: inherited, roles: ['lead', 'editor', 'reader'], expiresAt },
+        { grantId: direct, roles: ['reader'], scope: null, expiresAt: null },
+        { grantId: inherited, roles: ['lead', 'editor', 'reader'], scope: null, expiresAt },
       ],
     });
   });
@@ -53,15 +53,17 @@ describe('an explanation', () => {
     await asOwner(database, 'UPDATE access."grant" SET expires_at = clock_timestamp() WHERE id = $1', [
       ended,
     ]);
-    expect(await explanation.explain(subject, 'documents:read')).toEqual(no);
+    expect(await explanation.explain({ subject, permission: 'documents:read' })).toEqual(no);
   });
 
-  test('agrees with the decision about permissions that nobody declared, and subjects that hold nothing', async () => {
+  test('refuses a permission that nobody declared, and says no of subjects that hold nothing', async () => {
     await storeRoles(database, { haunted: { permissions: ['ghosts:summon'] } });
     const subject = await app.somebody('haunted');
-    expect(await explanation.explain(subject, 'ghosts:summon')).toEqual(no);
+    await expect(explanation.explain({ subject, permission: 'ghosts:summon' })).rejects.toMatchObject({
+      code: 'validation-failed',
+    });
     for (const nobody of ['alice', '', newSubject()]) {
-      expect(await explanation.explain(nobody, 'documents:read')).toEqual(no);
+      expect(await explanation.explain({ subject: nobody, permission: 'documents:read' })).toEqual(no);
     }
   });
 
@@ -72,10 +74,10 @@ describe('an explanation', () => {
     });
     const subject = newSubject();
     const grantId = await app.give(subject, 'round-a');
-    expect(await explanation.explain(subject, 'documents:share')).toMatchObject({
+    expect(await explanation.explain({ subject, permission: 'documents:share' })).toMatchObject({
       decision: { granted: true },
       grants: [{ grantId, roles: ['round-a', 'round-b'] }],
     });
-    expect(await explanation.explain(subject, 'documents:read')).toEqual(no);
+    expect(await explanation.explain({ subject, permission: 'documents:read' })).toEqual(no);
   });
 });

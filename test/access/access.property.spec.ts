@@ -130,8 +130,8 @@ test.each(ADAPTERS)(
           const decided = all.map((demand) =>
             decide({
               principal: { kind: 'account', subject },
-              permissions: demand as Permission[],
-              held,
+              permission: demand as Permission[],
+              context: { held },
             }),
           );
           expect(decided.map(({ granted }) => granted)).toEqual(expected);

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { decide } from '../../src/access/decide.js';
+import { decide, type Decision } from '../../src/access/decide.js';
 import { objectRule, type ObjectRule } from '../../src/access/object-rule.js';
 import type { Permission } from '../../src/core/permission.js';
 import type { Principal } from '../../src/core/principal.js';
@@ -19,29 +19,49 @@ const own = objectRule<Note>({
   overriddenBy: 'documents:read-any',
 });
 
+interface Asked {
+  readonly principal: Principal | undefined;
+  readonly permissions: readonly Permission[];
+  readonly held: { has(permission: string): boolean };
+  readonly object?: { readonly rule: ObjectRule<never>; readonly subject: unknown };
+}
+
+/** A question without scopes: what is held is held everywhere. */
+function ask({ principal, permissions, held, object }: Asked): Decision {
+  const everywhere = {
+    holds: (permission: string) => held.has(permission),
+    holdsSomewhere: (permission: string) => held.has(permission),
+  };
+  return decide({
+    principal,
+    permission: permissions,
+    context: { held: everywhere },
+    ...(object && { resource: { rule: object.rule as ObjectRule<unknown>, object: object.subject } }),
+  });
+}
+
 describe('decide()', () => {
   test('an empty demand is refused, whatever is held', () => {
-    expect(decide({ principal, permissions: [], held })).toEqual({
+    expect(ask({ principal, permissions: [], held })).toEqual({
       granted: false,
       reason: 'nothing was demanded',
     });
   });
 
   test('nobody is granted nothing, even what they would hold', () => {
-    expect(decide({ principal: undefined, permissions: ['documents:read'], held })).toEqual({
+    expect(ask({ principal: undefined, permissions: ['documents:read'], held })).toEqual({
       granted: false,
       reason: 'nobody is authenticated',
     });
   });
 
   test('RBAC-18 all demanded permissions must be held', () => {
-    const granted = (...permissions: Permission[]): boolean =>
-      decide({ principal, permissions, held }).granted;
+    const granted = (...permissions: Permission[]): boolean => ask({ principal, permissions, held }).granted;
     expect(granted('documents:read')).toBe(true);
     expect(granted('documents:read', 'documents:write')).toBe(true);
     expect(granted('documents:read', 'documents:share')).toBe(false);
     expect(granted('documents:share', 'documents:read')).toBe(false);
-    expect(decide({ principal, permissions: ['documents:share'], held })).toEqual({
+    expect(ask({ principal, permissions: ['documents:share'], held })).toEqual({
       granted: false,
       reason: 'a demanded permission is not held',
     });
@@ -49,7 +69,7 @@ describe('decide()', () => {
 
   test('a grant says by what', () => {
     const object = { rule: own, subject: { owner: 'alice' } };
-    expect(decide({ principal, permissions: ['documents:read'], held, object })).toEqual({
+    expect(ask({ principal, permissions: ['documents:read'], held, object })).toEqual({
       granted: true,
       by: ['documents:read', 'note: owned'],
     });
@@ -57,7 +77,7 @@ describe('decide()', () => {
 
   test('an object of somebody else is refused, and so is one that is not there', () => {
     const reasonFor = (subject: Note | null | undefined): unknown =>
-      decide({ principal, permissions: ['documents:read'], held, object: { rule: own, subject } });
+      ask({ principal, permissions: ['documents:read'], held, object: { rule: own, subject } });
     expect(reasonFor({ owner: 'bob' })).toEqual({ granted: false, reason: 'the object rule does not hold' });
     expect(reasonFor(null)).toEqual({ granted: false, reason: 'there is no such object' });
     expect(reasonFor(undefined)).toEqual({ granted: false, reason: 'there is no such object' });
@@ -66,18 +86,18 @@ describe('decide()', () => {
   test('a rule narrows and never widens: without the permission its object is refused', () => {
     const object = { rule: own, subject: { owner: 'alice' } };
     const without = new Set(['documents:read-any']);
-    expect(decide({ principal, permissions: ['documents:read'], held: without, object }).granted).toBe(false);
+    expect(ask({ principal, permissions: ['documents:read'], held: without, object }).granted).toBe(false);
   });
 
   test('the overriding permission reaches every object, beside the demanded one', () => {
     const object = { rule: own, subject: { owner: 'bob' } };
     const both = new Set(['documents:read', 'documents:read-any']);
-    expect(decide({ principal, permissions: ['documents:read'], held: both, object })).toEqual({
+    expect(ask({ principal, permissions: ['documents:read'], held: both, object })).toEqual({
       granted: true,
       by: ['documents:read', 'documents:read-any'],
     });
     expect(
-      decide({ principal, permissions: ['documents:read'], held: both, object: { rule: own, subject: null } })
+      ask({ principal, permissions: ['documents:read'], held: both, object: { rule: own, subject: null } })
         .granted,
     ).toBe(false);
   });
@@ -86,7 +106,7 @@ describe('decide()', () => {
     const rule: ObjectRule<Note> = { type: 'note', name: 'mine', holds: () => false };
     const everything = { has: () => true };
     const object = { rule, subject: { owner: 'bob' } };
-    expect(decide({ principal, permissions: ['documents:read'], held: everything, object })).toEqual({
+    expect(ask({ principal, permissions: ['documents:read'], held: everything, object })).toEqual({
       granted: false,
       reason: 'the object rule does not hold',
     });
@@ -99,10 +119,10 @@ describe('decide()', () => {
       holds: (_note, _who, what) => what === 'documents:read',
     };
     const object = { rule: readOnly, subject: { owner: 'alice' } };
-    expect(decide({ principal, permissions: ['documents:read'], held, object }).granted).toBe(true);
-    expect(
-      decide({ principal, permissions: ['documents:read', 'documents:write'], held, object }).granted,
-    ).toBe(false);
+    expect(ask({ principal, permissions: ['documents:read'], held, object }).granted).toBe(true);
+    expect(ask({ principal, permissions: ['documents:read', 'documents:write'], held, object }).granted).toBe(
+      false,
+    );
   });
 
   test('whatever throws is refused', () => {
@@ -111,11 +131,11 @@ describe('decide()', () => {
     };
     const broken = { principal, permissions: ['documents:read'] as Permission[] };
     const failed = { granted: false, reason: 'the decision failed' };
-    expect(decide({ ...broken, held: { has: thrower } })).toEqual(failed);
+    expect(ask({ ...broken, held: { has: thrower } })).toEqual(failed);
     const rule: ObjectRule<Note> = { type: 'note', name: 'broken', holds: thrower };
-    expect(decide({ ...broken, held, object: { rule, subject: { owner: 'alice' } } })).toEqual(failed);
+    expect(ask({ ...broken, held, object: { rule, subject: { owner: 'alice' } } })).toEqual(failed);
     expect(decide(undefined as never)).toEqual(failed);
-    expect(decide({ ...broken, permissions: null as never, held })).toEqual(failed);
+    expect(ask({ ...broken, permissions: null as never, held })).toEqual(failed);
   });
 
   test.each([[Promise.resolve(true)], ['yes'], [1], [{}], [undefined], [null]])(
@@ -127,14 +147,14 @@ describe('decide()', () => {
         holds: () => answer as unknown as boolean,
       };
       const object = { rule, subject: { owner: 'alice' } };
-      expect(decide({ principal, permissions: ['documents:read'], held, object }).granted).toBe(false);
+      expect(ask({ principal, permissions: ['documents:read'], held, object }).granted).toBe(false);
       const vague = { has: () => answer as unknown as boolean };
-      expect(decide({ principal, permissions: ['documents:read'], held: vague }).granted).toBe(false);
+      expect(ask({ principal, permissions: ['documents:read'], held: vague }).granted).toBe(false);
       const overriding = {
         has: (name: string) => (name === 'documents:read' ? true : (answer as unknown as boolean)),
       };
       expect(
-        decide({
+        ask({
           principal,
           permissions: ['documents:read'],
           held: overriding,
@@ -178,7 +198,7 @@ describe('decide()', () => {
             holds: () => it.holds,
             ...(it.overriddenBy && { overriddenBy: it.overriddenBy }),
           };
-          const decision = decide({
+          const decision = ask({
             principal: somebody ? principal : undefined,
             permissions,
             held: new Set(has),
@@ -205,7 +225,7 @@ describe('decide()', () => {
         name,
         (has, permissions, less, more) => {
           const granted = (demand: Permission[], with_: Permission[]): boolean =>
-            decide({ principal, permissions: demand, held: new Set(with_) }).granted;
+            ask({ principal, permissions: demand, held: new Set(with_) }).granted;
           if (
             granted(
               permissions,

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { HeldTable, placesOf } from '../../src/access/held.js';
 import { HeldPermissions } from '../../src/access/held-permissions.js';
-import { RememberedPermissions } from '../../src/access/remembered-permissions.js';
+import { RememberedPermissions, type ReadPermissions } from '../../src/access/remembered-permissions.js';
 import { SYSTEM_PRINCIPAL } from '../../src/access/actor.js';
 import { RequestContext } from '../../src/core/request-context.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
@@ -29,12 +30,13 @@ describe('what a subject holds is remembered', () => {
   });
 
   const knownTo = (app: AccessApplication, subject: string): string[] | undefined => {
-    const held = app.app.get(HeldPermissions).known(subject);
-    return held && [...held].sort();
+    const held = app.app.get(HeldPermissions).known({ kind: 'account', subject });
+    return held && [...held.permissions()];
   };
   const learn = async (app: AccessApplication, subject: string): Promise<string[]> => {
     const context = new RequestContext({ transport: 'http', receivedAtMs: 0 });
-    return [...(await app.app.get(HeldPermissions).ofRequest(context, { kind: 'account', subject }))].sort();
+    const held = await app.app.get(HeldPermissions).ofRequest(context, { kind: 'account', subject });
+    return [...held.permissions()];
   };
 
   test('a grant, its end and a change of its role are felt here at once and there within a second', async () => {
@@ -155,17 +157,21 @@ describe('what a subject holds is remembered', () => {
   });
 });
 
+/** A table that holds these, and these alone, everywhere. */
+const heldOf = (...permissions: string[]): HeldTable =>
+  new HeldTable(placesOf(permissions), new Map([['', permissions]]));
+
 describe('the memory', () => {
-  const holding = (permission: string): Promise<{ held: Set<string>; secondsToChange: undefined }> =>
-    Promise.resolve({ held: new Set([permission]), secondsToChange: undefined });
+  const holding = (permission: string): Promise<ReadPermissions> =>
+    Promise.resolve({ held: heldOf(permission), secondsToChange: undefined });
 
   test('does not keep what was read while something changed', async () => {
     const memory = new RememberedPermissions(10);
-    let finish: (value: { held: Set<string>; secondsToChange: undefined }) => void = () => undefined;
+    let finish: (value: ReadPermissions) => void = () => undefined;
     const reading = memory.read('a', () => new Promise((resolve) => (finish = resolve)));
     memory.forget('b');
-    finish({ held: new Set(['x']), secondsToChange: undefined });
-    expect([...(await reading)]).toEqual(['x']);
+    finish({ held: heldOf('x'), secondsToChange: undefined });
+    expect((await reading).permissions()).toEqual(['x']);
     expect(memory.get('a')).toBeUndefined();
   });
 
@@ -192,10 +198,10 @@ describe('the memory', () => {
       const memory = new RememberedPermissions(10);
       await memory.read('a', () => {
         now.mockReturnValue(5_000);
-        return Promise.resolve({ held: new Set(['x']), secondsToChange: 60 });
+        return Promise.resolve({ held: heldOf('x'), secondsToChange: 60 });
       });
       now.mockReturnValue(60_999);
-      expect([...(memory.get('a') ?? [])]).toEqual(['x']);
+      expect(memory.get('a')?.permissions()).toEqual(['x']);
       now.mockReturnValue(61_000);
       expect([memory.get('a'), memory.size]).toEqual([undefined, 0]);
     } finally {
@@ -206,7 +212,7 @@ describe('the memory', () => {
   test('keeps no more subjects than it may, and the newest of them', async () => {
     const memory = new RememberedPermissions(2);
     for (const subject of ['a', 'b', 'c']) await memory.read(subject, () => holding(subject));
-    expect([memory.size, memory.get('a'), [...(memory.get('c') ?? [])]]).toEqual([2, undefined, ['c']]);
+    expect([memory.size, memory.get('a'), memory.get('c')?.permissions()]).toEqual([2, undefined, ['c']]);
   });
 
   test('keeps nothing that failed to be read', async () => {

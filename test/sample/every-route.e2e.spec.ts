@@ -12,9 +12,11 @@ const PROBLEM = 'code instance status title type';
 /** What each route answers with, field by field: whatever else an entity learns to hold stays inside. */
 const FIELDS: Readonly<Record<string, string>> = {
   '/.well-known/jwks.json': 'keys[] { alg crv kid kty use x y }',
-  '/admin/access/routes': 'routes[] { assurance handler method path permissions[] policy roles[] transport }',
+  '/admin/access/routes':
+    'routes[] { assurance handler method object path permissions[] policy roles[] transport }',
   '/admin/accounts': 'items[] { createdAt disabledAt displayName email id state } next',
-  '/admin/accounts/:id/grants': 'grants[] { createdAt expiresAt grantedBy id notBefore reason role subject }',
+  '/admin/accounts/:id/grants':
+    'grants[] { createdAt expiresAt grantedBy id notBefore reason role scope subject }',
   // `event` is the entry as it was recorded: docs/audit.md, test/audit/ocsf.encoding.spec.ts.
   '/admin/audit': 'entries[] { edge event id recordedAt } next',
   '/admin/roles': 'roles[] { inherits[] mayGrant[] name permissions[] }',

@@ -1,16 +1,16 @@
-import { objectRule, type Principal } from 'nestjs-zero-trust';
+import { anyOf, is, objectRule, oneOf, some, allOf, SUBJECT, type Condition } from 'nestjs-zero-trust';
 import type { Document } from './document.entity.js';
 
-const owns = (document: Document, principal: Principal): boolean => document.ownerId === principal.subject;
+const owned = is<Document>('ownerId', SUBJECT);
 
-const isShared = (document: Document, principal: Principal, ...access: ('read' | 'write')[]): boolean =>
-  document.shares.some((share) => share.accountId === principal.subject && access.includes(share.access));
+const sharedFor = (...access: ('read' | 'write')[]): Condition<Document> =>
+  some('shares', allOf(is('accountId', SUBJECT), oneOf('access', access)));
 
 /** Read by its owner and by those it is shared with, in whatever way. */
 export const readableDocument = objectRule<Document>({
   type: 'document',
   name: 'owned or shared',
-  holds: (document, principal) => owns(document, principal) || isShared(document, principal, 'read', 'write'),
+  when: anyOf(owned, sharedFor('read', 'write')),
   overriddenBy: 'documents:read-any',
 });
 
@@ -18,8 +18,8 @@ export const readableDocument = objectRule<Document>({
 export const writableDocument = objectRule<Document>({
   type: 'document',
   name: 'owned or shared for writing',
-  holds: (document, principal) => owns(document, principal) || isShared(document, principal, 'write'),
+  when: anyOf(owned, sharedFor('write')),
 });
 
 /** Deleted and shared by its owner alone. */
-export const ownedDocument = objectRule<Document>({ type: 'document', name: 'owned', holds: owns });
+export const ownedDocument = objectRule<Document>({ type: 'document', name: 'owned', when: owned });

@@ -1,6 +1,14 @@
-import { Body, Controller, Get, HttpCode, Param, ParseUUIDPipe, Post, Query } from '@nestjs/common';
-import { CurrentPrincipal, RequireAssurance, RequirePermission, type Principal } from 'nestjs-zero-trust';
+import { Body, Controller, Get, HttpCode, Post, Query } from '@nestjs/common';
+import {
+  CurrentPrincipal,
+  CurrentResource,
+  RequireAssurance,
+  RequirePermission,
+  type Principal,
+} from 'nestjs-zero-trust';
 import { PageQuery, type Page } from '../page.query.js';
+import type { Invoice } from './invoice.entity.js';
+import { ApprovableInvoice, ReadableInvoice } from './invoice.resources.js';
 import { CreateInvoiceDto } from './invoices.dto.js';
 import { InvoicesService, type InvoiceView } from './invoices.service.js';
 
@@ -21,19 +29,16 @@ export class InvoicesController {
   }
 
   @Get(':id')
-  @RequirePermission('invoices:read')
-  read(@Param('id', ParseUUIDPipe) id: string): Promise<InvoiceView> {
-    return this.invoices.read(id);
+  @RequirePermission('invoices:read', { resource: ReadableInvoice })
+  read(@CurrentResource() invoice: Invoice): Promise<InvoiceView> {
+    return this.invoices.viewOf(invoice);
   }
 
   @Post(':id/approve')
-  @RequirePermission('invoices:approve')
+  @RequirePermission('invoices:approve', { resource: ApprovableInvoice })
   @RequireAssurance({ acr: 'aal2', maxAgeSeconds: 300 })
   @HttpCode(200)
-  approve(
-    @CurrentPrincipal() caller: Principal,
-    @Param('id', ParseUUIDPipe) id: string,
-  ): Promise<InvoiceView> {
-    return this.invoices.approve(caller, id);
+  approve(@CurrentPrincipal() caller: Principal, @CurrentResource() invoice: Invoice): Promise<InvoiceView> {
+    return this.invoices.approve(caller, invoice);
   }
 }
