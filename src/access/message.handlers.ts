@@ -33,7 +33,7 @@ export function microserviceHandlersOf(host: HandlerHost): readonly RouteEntry[]
   });
 }
 
-/** `@SubscribeMessage()` handlers of a gateway, and `handleConnection` where it has one. */
+/** `@SubscribeMessage()` handlers of a gateway, and who may open a socket to it. */
 export function gatewayHandlersOf(host: HandlerHost): readonly RouteEntry[] {
   if (metadataOf(GATEWAY_METADATA, host.type) === undefined) return [];
   const place = placeOf(host);
@@ -45,9 +45,12 @@ export function gatewayHandlersOf(host: HandlerHost): readonly RouteEntry[] {
     const path = place === '/' ? event : `${place} ${event}`;
     return [{ transport: 'ws', method: 'MESSAGE', path, className: host.name, handlerName, policy }];
   });
-  if (typeof host.prototype['handleConnection'] !== 'function') return messages;
   const handlerName = 'handleConnection';
-  const policy = openOnly(policyOfMethod(host, handlerName));
+  // A gateway without one lets in whoever is authenticated; core puts a method there that says so, but not in a preview.
+  const policy: RoutePolicy =
+    typeof host.prototype[handlerName] === 'function'
+      ? policyOfMethod(host, handlerName)
+      : { kind: 'authenticated' };
   return [
     ...messages,
     { transport: 'ws', method: 'CONNECT', path: place, className: host.name, handlerName, policy },
@@ -64,14 +67,6 @@ function placeOf({ type }: HandlerHost): string {
   const port = metadataOf(PORT_METADATA, type);
   const text = at instanceof RegExp ? at.toString() : typeof at === 'string' ? at : '/';
   return `${typeof port === 'number' && port !== 0 ? `:${port}` : ''}${text.startsWith('/') ? '' : '/'}${text}`;
-}
-
-/** Nest calls it for every socket before any guard: a stricter policy would be written down and not enforced. */
-function openOnly(policy: RoutePolicy): RoutePolicy {
-  if (policy.kind === 'public') return policy;
-  const fault =
-    'runs for every socket before anybody is judged: write @Public() on it and let it tell nothing, or leave it out';
-  return { kind: 'undeclared', fault };
 }
 
 function textOf(pattern: unknown): string {

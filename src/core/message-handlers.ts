@@ -8,6 +8,7 @@ import { MetadataScanner, ModulesContainer } from '@nestjs/core';
 import { MessageContextInterceptor } from './message-context.interceptor.js';
 import { MessageGuard } from './message.guard.js';
 import { MessageProblemFilter } from './message-problem.filter.js';
+import { ConnectionGate } from './connection-gate.js';
 import { PipelineGuard } from './pipeline.guard.js';
 
 // The metadata keys of optional packages, so that neither has to be installed.
@@ -34,8 +35,8 @@ const PROBLEM_FILTER = new MessageProblemFilter();
 export class MessageHandlers {
   readonly #scanner = new MetadataScanner();
 
-  constructor(modules: ModulesContainer, pipeline: PipelineGuard) {
-    const guard = new MessageGuard(pipeline);
+  constructor(modules: ModulesContainer, pipeline: PipelineGuard, gate: ConnectionGate) {
+    const guard = new MessageGuard(pipeline, gate);
     for (const module of modules.values()) {
       for (const { metatype } of module.controllers.values()) {
         this.#bind(module, guard, metatype, PATTERN_HANDLER_METADATA);

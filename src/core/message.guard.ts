@@ -1,4 +1,6 @@
 import { Injectable, Optional, type CanActivate, type ExecutionContext } from '@nestjs/common';
+import { ConnectionGate } from './connection-gate.js';
+import { letInOf } from './open-connection.js';
 import { messageContextOf, PipelineGuard } from './pipeline.guard.js';
 import { BootError } from './zero-trust-error.js';
 
@@ -10,14 +12,16 @@ import { BootError } from './zero-trust-error.js';
 @Injectable()
 export class MessageGuard implements CanActivate {
   readonly #pipeline: PipelineGuard;
+  readonly #gate: ConnectionGate;
 
-  constructor(@Optional() pipeline?: PipelineGuard) {
-    if (!pipeline) {
+  constructor(@Optional() pipeline?: PipelineGuard, @Optional() gate?: ConnectionGate) {
+    if (!pipeline || !gate) {
       throw new BootError('MessageGuard', [
         'a class with message handlers is shared with an application that has the kit: import PipelineModule here too, or give this application a class of its own',
       ]);
     }
     this.#pipeline = pipeline;
+    this.#gate = gate;
   }
 
   canActivate(execution: ExecutionContext): boolean | Promise<boolean> {
@@ -25,7 +29,17 @@ export class MessageGuard implements CanActivate {
     // These always pass the global guard.
     if (type === 'http' || type === 'graphql') return true;
     // The global guard ran on this very call; it would have thrown to refuse.
-    if (messageContextOf(execution)) return true;
-    return this.#pipeline.canActivate(execution);
+    const judged = messageContextOf(execution) ? true : this.#pipeline.canActivate(execution);
+    return type === 'ws' ? this.#onItsConnection(execution, judged) : judged;
+  }
+
+  /** A message of a socket that was not let in is none; what one was let in for is judged again while it is open. */
+  async #onItsConnection(execution: ExecutionContext, judged: boolean | Promise<boolean>): Promise<boolean> {
+    // Both at once: neither may fail while nobody looks.
+    const client = execution.getArgByIndex<object>(0);
+    await Promise.all([judged, this.#gate.assertAdmitted(client, execution.getClass())]);
+    const call = letInOf(execution, messageContextOf(execution));
+    if (call) this.#gate.watch(client, call);
+    return true;
   }
 }

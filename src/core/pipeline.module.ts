@@ -3,8 +3,12 @@ import { APP_GUARD, DiscoveryModule } from '@nestjs/core';
 import { AssureStage } from './assure.stage.js';
 import { BrowserCredentials } from './browser-credentials.js';
 import { Clock, SystemClock } from './clock.js';
+import { ConnectionGate } from './connection-gate.js';
+import { GatewayConnections } from './gateway-connections.js';
+import { LongResponses } from './long-responses.js';
 import { MessageContextInterceptor } from './message-context.interceptor.js';
 import { MessageHandlers } from './message-handlers.js';
+import { OpenConnections } from './open-connections.js';
 import { Pipeline } from './pipeline.js';
 import { PipelineGuard } from './pipeline.guard.js';
 import { SecurityEvents } from './security-events.js';
@@ -25,6 +29,10 @@ import { TaskHosts } from './task-hosts.js';
     PipelineGuard,
     MessageContextInterceptor,
     MessageHandlers,
+    OpenConnections,
+    ConnectionGate,
+    GatewayConnections,
+    LongResponses,
     TaskHosts,
     { provide: APP_GUARD, useExisting: PipelineGuard },
   ],
@@ -34,6 +42,8 @@ import { TaskHosts } from './task-hosts.js';
     BrowserCredentials,
     Pipeline,
     PipelineGuard,
+    OpenConnections,
+    ConnectionGate,
     MessageContextInterceptor,
     DiscoveryModule,
   ],

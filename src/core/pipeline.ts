@@ -27,6 +27,9 @@ export type StageName = (typeof PIPELINE)[number];
 /** The stages without which nothing may be served. */
 const REQUIRED: readonly StageName[] = ['authenticate', 'authorize'];
 
+/** The stages that ask how often. */
+const COUNTING: readonly StageName[] = ['throttle-route', 'throttle-principal'];
+
 /** One call, as every stage sees it. */
 export interface JudgedCall {
   readonly execution: ExecutionContext;
@@ -46,12 +49,15 @@ export interface Stage {
   judge(call: JudgedCall): Verdict | Promise<Verdict>;
 }
 
+type Order = readonly { readonly name: StageName; readonly judge: Stage['judge'] }[];
+
 /** Where modules register their stage. Registering the same stage twice is a fault of the application. */
 @Injectable()
 export class Pipeline implements OnApplicationBootstrap {
   readonly #stages = new Map<StageName, Stage['judge']>();
   readonly #faults: string[] = [];
-  #order: readonly { name: StageName; judge: Stage['judge'] }[] = [];
+  #order: Order = [];
+  #orderAgain: Order = [];
   #reportOnly: ReportOnlyMode | undefined;
 
   register(stage: Stage): void {
@@ -70,14 +76,29 @@ export class Pipeline implements OnApplicationBootstrap {
 
   /** Judges a call stage by stage, in the order of `PIPELINE`. The first refusal is the verdict. */
   judge(call: JudgedCall): Verdict | Promise<Verdict> {
+    const missing = this.#missing();
+    if (missing) return missing;
+    if (this.#reportOnly?.covers(call)) return judgeWithoutConsequence(this.#order, call, this.#reportOnly);
+    return this.#judgeFrom(0, call, this.#order);
+  }
+
+  /** Judges anew what was let in and is still open: by every stage but those that ask how often, for nobody called. */
+  judgeAgain(call: JudgedCall): Verdict | Promise<Verdict> {
+    const missing = this.#missing();
+    if (missing) return missing;
+    // It was let in whatever was said of it, and that was told then.
+    if (this.#reportOnly?.covers(call)) return PASSED;
+    return this.#judgeFrom(0, call, this.#orderAgain);
+  }
+
+  #missing(): Verdict | undefined {
     for (const name of REQUIRED) {
       if (!this.#stages.has(name)) {
         const detail = `the pipeline has no "${name}" stage`;
         return refused(detail, new ZeroTrustError('internal-error', { detail }));
       }
     }
-    if (this.#reportOnly?.covers(call)) return judgeWithoutConsequence(this.#order, call, this.#reportOnly);
-    return this.#judgeFrom(0, call);
+    return undefined;
   }
 
   onApplicationBootstrap(): void {
@@ -102,14 +123,15 @@ export class Pipeline implements OnApplicationBootstrap {
       const stage = this.#stages.get(each);
       return stage ? [{ name: each, judge: stage }] : [];
     });
+    this.#orderAgain = this.#order.filter(({ name: each }) => !COUNTING.includes(each));
   }
 
-  #judgeFrom(index: number, call: JudgedCall): Verdict | Promise<Verdict> {
-    for (let at = index; at < this.#order.length; at += 1) {
-      const verdict: unknown = this.#order[at]?.judge(call);
+  #judgeFrom(index: number, call: JudgedCall, order: Order): Verdict | Promise<Verdict> {
+    for (let at = index; at < order.length; at += 1) {
+      const verdict: unknown = order[at]?.judge(call);
       if (isPromise(verdict)) {
         return Promise.resolve(verdict).then(
-          (settled) => refusalIn(settled) ?? this.#judgeFrom(at + 1, call),
+          (settled) => refusalIn(settled) ?? this.#judgeFrom(at + 1, call, order),
         );
       }
       const refusal = refusalIn(verdict);

@@ -1,6 +1,7 @@
 import { isPermissionName, type Permission } from './permission.js';
 import type { Principal } from './principal.js';
 import { RequestContext } from './request-context.js';
+import { wrapped } from './wrapped-method.js';
 import { taskHostOf, type TaskHost } from './task-hosts.js';
 
 /** What a scheduled or queue handler says of itself. */
@@ -95,12 +96,7 @@ function runAs(task: SystemTaskDeclaration, method: Method): Method {
     context.authenticateAs(task.principal);
     return RequestContext.run(context, () => attempt(host, task.name, () => method.apply(this, given)));
   };
-  for (const key of Reflect.getOwnMetadataKeys(method)) {
-    Reflect.defineMetadata(key, Reflect.getOwnMetadata(key, method), run);
-  }
-  for (const key of ['name', 'length'] as const) {
-    Object.defineProperty(run, key, { value: method[key], configurable: true });
-  }
+  wrapped(method, run);
   Reflect.defineMetadata(TASK_MARK, task, run);
   return run;
 }

@@ -3,6 +3,8 @@ import { performance } from 'node:perf_hooks';
 import { Authenticator } from '../core/authenticator.js';
 import { Clock } from '../core/clock.js';
 import type { Principal } from '../core/principal.js';
+import { isReconsidered } from '../core/reconsideration.js';
+import type { RequestContext } from '../core/request-context.js';
 import { isStrictlyFresh } from '../core/strict-freshness.js';
 import { FreshnessFeed } from '../freshness/freshness.feed.js';
 import type { AccessTokenClaims } from './access-token.claims.js';
@@ -42,24 +44,28 @@ export class AccessTokenAuthenticator extends Authenticator {
     });
   }
 
-  authenticate(execution: ExecutionContext): Principal | undefined | Promise<Principal> {
+  authenticate(
+    execution: ExecutionContext,
+    context?: RequestContext,
+  ): Principal | undefined | Promise<Principal> {
     const presented = presentedTokenOf(execution, this.settings.cookies);
     if (!presented) return undefined;
     const strict = this.settings.freshness === 'database' || isStrictlyFresh(execution.getHandler());
-    return this.prove(presented, strict);
+    // Of what is only still open nothing was asked: an idle session ends all the same.
+    return this.prove(presented, strict, !context || !isReconsidered(context));
   }
 
-  /** Proves one token. `strict` asks the database, whatever is remembered. */
-  prove(presented: PresentedToken, strict: boolean): Principal | Promise<Principal> {
+  /** Proves one token. `strict` asks the database, whatever is remembered; `used` counts it as a use of the session. */
+  prove(presented: PresentedToken, strict: boolean, used = true): Principal | Promise<Principal> {
     const key = RememberedTokens.keyOf(presented.token);
     const known = strict ? undefined : this.#remembered.get(key);
     if (!known) return this.#proveAnew(presented, key);
     // A key that was given up, or has come to its end, takes what it signed with it.
     const signedBy = this.keys.find(known.kid);
     if (signedBy instanceof Promise || !this.feed.isFresh()) {
-      return this.#confirmed(known, key, presented, signedBy);
+      return this.#confirmed(known, key, presented, signedBy, used);
     }
-    return this.#admit(known, key, presented, signedBy);
+    return this.#admit(known, key, presented, signedBy, used);
   }
 
   async #confirmed(
@@ -67,11 +73,12 @@ export class AccessTokenAuthenticator extends Authenticator {
     key: string,
     presented: PresentedToken,
     signedBy: ReturnType<SigningKeys['find']>,
+    used: boolean,
   ): Promise<Principal> {
     // Both at once: neither may fail while nobody looks.
     const confirming = this.feed.isFresh() ? undefined : this.feed.confirm();
     const [found] = await Promise.all([signedBy, confirming]);
-    return this.#admit(known, key, presented, found);
+    return this.#admit(known, key, presented, found, used);
   }
 
   #admit(
@@ -79,6 +86,7 @@ export class AccessTokenAuthenticator extends Authenticator {
     key: string,
     { delivery }: PresentedToken,
     signedBy: VerificationKey | undefined,
+    used: boolean,
   ): Principal {
     const nowMs = performance.now();
     if (!signedBy) {
@@ -94,7 +102,7 @@ export class AccessTokenAuthenticator extends Authenticator {
       throw invalidToken('the token has expired');
     }
     if (known.delivery !== delivery) throw invalidToken('the token was handed over in another way');
-    if (nowMs - known.seenAtMs >= SEEN_EVERY_MS) {
+    if (used && nowMs - known.seenAtMs >= SEEN_EVERY_MS) {
       known.seenAtMs = nowMs;
       this.activity.seen(known.sessionId);
     }

@@ -342,7 +342,10 @@ describe('gateways that listen for the same event', () => {
     });
     try {
       expect(await namesOf(started.app)).toEqual([
+        'ws CONNECT /',
+        'ws CONNECT /admin-chat',
         'ws MESSAGE /admin-chat say',
+        'ws CONNECT /chat',
         'ws MESSAGE /chat say',
         'ws MESSAGE say',
       ]);

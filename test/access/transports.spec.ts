@@ -288,6 +288,12 @@ describe('microservices over TCP', () => {
 
 @WebSocketGateway()
 class NotesGateway {
+  /** Anybody may come; each message says for itself. */
+  @Public()
+  handleConnection(): void {
+    return;
+  }
+
   @SubscribeMessage('read')
   @RequirePermission('documents:read')
   read(): object {
@@ -304,16 +310,6 @@ class NotesGateway {
   @Public()
   open(): object {
     return { event: 'done', data: run('open') };
-  }
-}
-
-/** WsAdapter hands the request of the upgrade to handleConnection alone: keep it, as a host's own adapter would. */
-class RememberingAdapter extends WsAdapter {
-  override bindClientConnect(server: never, callback: (...given: unknown[]) => void): void {
-    super.bindClientConnect(server, (client: { request?: unknown }, request: unknown, ...rest: unknown[]) => {
-      client.request = request;
-      callback(client, request, ...rest);
-    });
   }
 }
 
@@ -345,7 +341,7 @@ describe('websocket messages', () => {
         ...base(),
         adapter,
         providers: [NotesGateway],
-        configure: (app: INestApplication) => app.useWebSocketAdapter(new RememberingAdapter(app)),
+        configure: (app: INestApplication) => app.useWebSocketAdapter(new WsAdapter(app)),
       });
       const sockets = [
         await socketOf(started),
@@ -379,7 +375,7 @@ describe('websocket messages', () => {
       ...base(),
       auditUrl: database.auditUrl,
       providers: [NotesGateway],
-      configure: (app: INestApplication) => app.useWebSocketAdapter(new RememberingAdapter(app)),
+      configure: (app: INestApplication) => app.useWebSocketAdapter(new WsAdapter(app)),
     });
     const subject = newSubject();
     const grant = await storeGrant(database, subject, 'reader');
@@ -595,6 +591,7 @@ test('the inventory names the ways in of every transport with their policies', a
       'rpc MESSAGE open public',
       'rpc MESSAGE overridden permission',
       'rpc MESSAGE read permission',
+      'ws CONNECT / public',
       'ws MESSAGE mine authenticated',
       'ws MESSAGE open public',
       'ws MESSAGE read permission',

@@ -385,20 +385,15 @@ class OwnSignInController {
 
 @WebSocketGateway()
 class EchoGateway {
+  @Public()
+  handleConnection(): void {
+    return;
+  }
+
   @SubscribeMessage('mine')
   @Authenticated()
   mine(): { event: string; data: string } {
     return { event: 'mine', data: 'reached' };
-  }
-}
-
-/** WsAdapter hands the request of the upgrade to handleConnection alone: keep it, as a host's own adapter would. */
-class RememberingAdapter extends WsAdapter {
-  override bindClientConnect(server: never, callback: (...given: unknown[]) => void): void {
-    super.bindClientConnect(server, (client: { request?: unknown }, request: unknown, ...rest: unknown[]) => {
-      client.request = request;
-      callback(client, request, ...rest);
-    });
   }
 }
 
@@ -428,7 +423,7 @@ async function startOwn(
   return startApplication(OwnModule, {
     adapter,
     before: (app: INestApplication) => {
-      if (gateways.length > 0) app.useWebSocketAdapter(new RememberingAdapter(app));
+      if (gateways.length > 0) app.useWebSocketAdapter(new WsAdapter(app));
     },
   });
 }

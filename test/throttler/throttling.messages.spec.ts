@@ -25,6 +25,11 @@ import { limitedModule } from './limited.application.js';
 
 @WebSocketGateway()
 class ChatGateway {
+  @Public()
+  handleConnection(): void {
+    return;
+  }
+
   @SubscribeMessage('say')
   @Public()
   say(): object {

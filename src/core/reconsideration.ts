@@ -1,0 +1,58 @@
+import type { LetIn } from './open-connection.js';
+import type { Pipeline } from './pipeline.js';
+import { RequestContext } from './request-context.js';
+import { policyOf } from './route-policy.js';
+import { PASSED, refusalOf, type Verdict } from './verdict.js';
+
+const reconsidered = new WeakSet<RequestContext>();
+
+/** Whether a judgement is one of what was let in before: its caller did nothing, so nothing may count as their doing. */
+export function isReconsidered(context: RequestContext): boolean {
+  return reconsidered.has(context);
+}
+
+/**
+ * Judges calls that were let in, each with the credentials that it came with and in a context of its own. The first
+ * refusal is the verdict, and whatever is thrown on the way is one; at once where no stage waits.
+ */
+export function judgeAgain(
+  pipeline: Pipeline,
+  calls: readonly LetIn[],
+  nowMs: number,
+  from = 0,
+): Verdict | Promise<Verdict> {
+  for (const [at, call] of calls.entries()) {
+    if (at < from) continue;
+    const verdict = verdictOf(pipeline, call, nowMs);
+    if (verdict instanceof Promise) {
+      return verdict.then(
+        (settled) => (settled.passed ? judgeAgain(pipeline, calls, nowMs, at + 1) : settled),
+        refusalOf,
+      );
+    }
+    if (!verdict.passed) return verdict;
+  }
+  return PASSED;
+}
+
+function verdictOf(
+  pipeline: Pipeline,
+  { execution, context: before }: LetIn,
+  receivedAtMs: number,
+): Verdict | Promise<Verdict> {
+  const { transport, sourceAddress, method, path, userAgent } = before;
+  const context = new RequestContext({
+    ...{ transport, receivedAtMs, sourceAddress, userAgent },
+    ...(method !== undefined && { method }),
+    ...(path !== undefined && { path }),
+  });
+  context.handler = before.handler;
+  reconsidered.add(context);
+  const handler = execution.getHandler();
+  const call = { execution, context, policy: policyOf(handler), handler, controller: execution.getClass() };
+  try {
+    return RequestContext.run(context, () => pipeline.judgeAgain(call));
+  } catch (thrown) {
+    return refusalOf(thrown);
+  }
+}

@@ -1,0 +1,49 @@
+import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { OpenConnections } from '../core/open-connections.js';
+import { FreshnessFeed } from './freshness.feed.js';
+
+/** A connection asks nobody by itself, so it is asked for it whether memory may still be trusted. */
+const LOOK_EVERY_MS = 250;
+
+/** Has open connections judged again as soon as the feed says something that may concern them, or nothing any more. */
+@Injectable()
+export class ConnectionFreshness implements OnModuleInit, OnApplicationShutdown {
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly feed: FreshnessFeed,
+    private readonly connections: OpenConnections,
+  ) {
+    feed.on('session', ({ id }) => {
+      connections.reconsider(({ sessionId }) => sessionId === id);
+    });
+    feed.on('client', ({ id }) => {
+      connections.reconsider(({ clientId }) => clientId === id);
+    });
+    for (const kind of ['subject', 'grants'] as const) {
+      feed.on(kind, ({ id }) => {
+        // The feed spells ids as PostgreSQL does; an authenticator of the host may not.
+        connections.reconsider(({ subject }) => subject.toLowerCase() === id.toLowerCase());
+      });
+    }
+    // Who signed what is known where it is proved; who holds a role, where it is decided.
+    for (const kind of ['roles', 'keys'] as const) {
+      feed.on(kind, () => {
+        connections.reconsider(() => true);
+      });
+    }
+    feed.onReset(() => {
+      connections.reconsider(() => true);
+    });
+  }
+
+  onModuleInit(): void {
+    this.#timer = setInterval(() => {
+      if (this.connections.size > 0 && !this.feed.isFresh()) this.connections.reconsider(() => true);
+    }, LOOK_EVERY_MS).unref();
+  }
+
+  onApplicationShutdown(): void {
+    clearInterval(this.#timer);
+  }
+}
