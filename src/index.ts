@@ -97,6 +97,7 @@ export {
   type AccessOptions,
   type AdapterRouteDeclaration,
   type DeclaredRole,
+  type PublicRouteDeclaration,
   type TenantOptions,
 } from './access/access.options.js';
 export { AccessService, type ObjectDemand } from './access/access.service.js';

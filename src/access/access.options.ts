@@ -14,6 +14,14 @@ export interface DeclaredRole {
 
 export type DeclaredRoles = Readonly<Record<string, DeclaredRole>>;
 
+/** A way in that anybody reaches, as somebody has reviewed it. */
+export interface PublicRouteDeclaration {
+  /** As `zero-trust routes --check` names it, e.g. `GET /health/live`. */
+  readonly route: string;
+  /** Why anybody may reach it, for the next reader. */
+  readonly reason: string;
+}
+
 /** A route that something else than a Nest handler serves, and that no guard therefore sees. */
 export interface AdapterRouteDeclaration {
   /** Upper case; `ALL` for every method, `USE` for what is mounted on a path with `app.use(path, …)`. */
@@ -55,6 +63,12 @@ export interface AccessOptions {
   readonly separationOfDuty?: readonly SeparatedRoles[];
   /** The reviewed list of routes that bypass the pipeline. A stale entry fails the start too. @default none */
   readonly adapterRoutes?: readonly AdapterRouteDeclaration[];
+  /**
+   * The reviewed list of what anybody reaches, as `zero-trust.routes.json` holds it. Whatever else is open to anybody, an
+   * entry that is stale and one without a reason fail the start. An empty list: nothing may be.
+   * @default not compared at the start: `@Public()` says it already, and `zero-trust routes --check` asks for the review
+   */
+  readonly publicRoutes?: readonly PublicRouteDeclaration[];
 }
 
 /** Fixed when the module is declared, also with `forRootAsync`: routes exist before any factory has run. */

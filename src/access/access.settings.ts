@@ -4,8 +4,10 @@ import type {
   AccessOptions,
   AdapterRouteDeclaration,
   DeclaredRole,
+  PublicRouteDeclaration,
   TenantOptions,
 } from './access.options.js';
+import { publicRoutesFaults } from './public-routes.js';
 import {
   cycleThrough,
   isTooDeep,
@@ -26,6 +28,7 @@ const OPTIONS: readonly (keyof AccessOptions)[] = [
   'tenants',
   'separationOfDuty',
   'adapterRoutes',
+  'publicRoutes',
 ];
 
 export function isRoleName(name: string): boolean {
@@ -43,6 +46,8 @@ export class AccessSettings {
     readonly scopes: readonly string[] = [],
     readonly separationOfDuty: readonly SeparatedRoles[] = [],
     readonly tenants?: TenantOptions & Required<Pick<TenantOptions, 'column'>>,
+    /** Left out: nobody asked for the comparison. */
+    readonly publicRoutes?: readonly PublicRouteDeclaration[],
   ) {}
 }
 
@@ -66,7 +71,11 @@ export function resolveAccessOptions(options: AccessOptions): AccessSettings {
   faults.push(...roleFaults(roles, catalogue).map((fault) => `roles: ${fault}`));
   const adapterRoutes = options.adapterRoutes ?? [];
   faults.push(...adapterRoutes.flatMap(declarationFaults));
-  const { scopes = [], tenants, separationOfDuty = [] } = options;
+  const { scopes = [], tenants, separationOfDuty = [], publicRoutes } = options;
+  // Named and undefined is an import that went wrong, not a list that was left out.
+  if ('publicRoutes' in options) {
+    faults.push(...publicRoutesFaults(publicRoutes).map((fault) => `publicRoutes: ${fault}`));
+  }
   faults.push(...scopeFaults(scopes, tenants), ...separationFaults(separationOfDuty, roles));
   if (faults.length > 0) throw new BootError('AccessModule', faults);
   return new AccessSettings(
@@ -76,6 +85,7 @@ export function resolveAccessOptions(options: AccessOptions): AccessSettings {
     scopes,
     separationOfDuty,
     tenants && { column: DEFAULT_TENANT_COLUMN, ...tenants },
+    publicRoutes,
   );
 }
 

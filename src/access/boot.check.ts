@@ -3,17 +3,19 @@ import { HttpAdapterHost, type AbstractHttpAdapter } from '@nestjs/core';
 import type { Server } from 'node:http';
 import { onAdapterReady } from '../core/adapter-ready.js';
 import { BootError } from '../core/zero-trust-error.js';
+import { accessMatrix } from './access-matrix.js';
 import { AccessSettings } from './access.settings.js';
 import type { AdapterRoute, AdapterRouteReader, WrappableAdapter } from './adapter-routes.js';
 import { ExpressRoutes } from './express.routes.js';
 import { FastifyRoutes } from './fastify.routes.js';
 import { policyFaults } from './policy-faults.js';
+import { publicRoutesRefusals } from './public-routes.js';
 import type { RouteEntry } from './route-entry.js';
 import { RouteInventory } from './route-inventory.js';
 
 /**
  * Nothing listens while there is a way in that nobody declared: a handler without a policy or with two, one that
- * demands what nobody declared, or a route that bypasses Nest. Looks again when the server begins to listen, because
+ * demands what nobody declared, a route that bypasses Nest, or one that anybody reaches and nobody reviewed. Looks again when the server begins to listen, because
  * routes may be added after the application has booted.
  */
 @Injectable()
@@ -43,7 +45,7 @@ export class BootCheck implements OnApplicationBootstrap {
 
   /** @throws BootError with class, method, path and mend of each fault. */
   #assertDeclared(): void {
-    const faults = [...this.#handlerFaults(), ...this.#adapterFaults()];
+    const faults = [...this.#handlerFaults(), ...this.#adapterFaults(), ...this.#publicFaults()];
     if (faults.length > 0) throw new BootError('AccessModule', faults);
   }
 
@@ -77,6 +79,16 @@ export class BootCheck implements OnApplicationBootstrap {
         .filter((route) => !found.has(route))
         .map((route) => `adapterRoutes names ${route}, which is not there: remove the entry`),
     ];
+  }
+
+  /** Undeclared routes of the adapter are faults of their own already. */
+  #publicFaults(): readonly string[] {
+    const { publicRoutes, adapterRoutes } = this.settings;
+    if (!publicRoutes) return [];
+    return publicRoutesRefusals(
+      accessMatrix(this.inventory.entries(), adapterRoutes, new Map()),
+      publicRoutes,
+    );
   }
 
   /** What the adapter serves by itself, as far as it has been told by now, and nobody has reviewed. */

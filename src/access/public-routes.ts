@@ -1,13 +1,6 @@
 import type { AccessMatrixRow } from './access-matrix.js';
+import type { PublicRouteDeclaration } from './access.options.js';
 import { namedRoutes } from './route-name.js';
-
-/** A way in that anybody reaches, as somebody has reviewed it. */
-export interface PublicRouteDeclaration {
-  /** As `zero-trust routes --check` names it, e.g. `GET /health/live`. */
-  readonly route: string;
-  /** Why anybody may reach it, for the next reader. */
-  readonly reason: string;
-}
 
 /** How a reviewed list differs from what anybody reaches; all empty: it says what is so, and why. */
 export interface PublicRoutesDifference {
@@ -56,4 +49,21 @@ export function publicRoutesFaults(list: unknown): readonly string[] {
     seen.add(route);
     return [];
   });
+}
+
+/** The same for a start that is refused, each with its mend. */
+export function publicRoutesRefusals(
+  rows: readonly AccessMatrixRow[],
+  listed: readonly PublicRouteDeclaration[],
+): readonly string[] {
+  const { unlisted, stale, unexplained } = publicRoutesDifference(rows, listed);
+  return [
+    ...unlisted.map(
+      (route) =>
+        `${route} is reached by anybody: demand something of its callers, ` +
+        `or review it into AccessModule's "publicRoutes": { route: '${route}', reason: '…' }`,
+    ),
+    ...stale.map((route) => `publicRoutes names ${route}, which nobody reaches unproved: remove the entry`),
+    ...unexplained.map((route) => `publicRoutes: "${route}" needs a reason`),
+  ];
 }

@@ -1,10 +1,10 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import type { AccessMatrixRow } from '../access/access-matrix.js';
+import type { PublicRouteDeclaration } from '../access/access.options.js';
 import {
   publicRoutesDifference,
   publicRoutesFaults,
-  type PublicRouteDeclaration,
   type PublicRoutesDifference,
 } from '../access/public-routes.js';
 import type { RouteFormat } from './routes.format.js';

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { PublicRouteDeclaration } from '../../src/access/public-routes.js';
+import type { PublicRouteDeclaration } from '../../src/access/access.options.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { host, sample, zeroTrust } from './zero-trust.js';
 
