@@ -69,7 +69,7 @@ describe('command lines', () => {
   });
 
   test('a command or an option that nobody has is found', () => {
-    expect(faultOf('zero-trust explain')).toBe('no command explain');
+    expect(faultOf('zero-trust divine')).toBe('no command divine');
     expect(faultOf('zero-trust access snyc --app x')).toBe('no command snyc');
     expect(faultOf('zero-trust routes --app x --fromat md')).toBe('no option --fromat');
     expect(faultOf('zero-trust routes --app x --format yaml')).toBe('yaml is no choice of --format');

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Permission } from '../core/permission.js';
 import type { Principal } from '../core/principal.js';
+import { RequestContext } from '../core/request-context.js';
 import { ZeroTrustError } from '../core/zero-trust-error.js';
 import { AccessChanges } from './access-changes.js';
 import { AccessSettings } from './access.settings.js';
@@ -85,7 +86,9 @@ export class AccessExplanation {
     const rules = await Promise.all(
       resolvers.map(async (resolver): Promise<RuleDecision> => {
         const { rule } = resolver;
-        const object = this.resources.accepts(resolver, id) ? await this.resources.load(resolver, id) : null;
+        const object = this.resources.accepts(resolver, id)
+          ? await within(question.context.tenant, () => this.resources.load(resolver, id))
+          : null;
         return {
           rule: `${type}: ${rule.name}`,
           decision: decide({ ...question, resource: { rule, object } }),
@@ -97,6 +100,13 @@ export class AccessExplanation {
       .sort((a, b) => Number(a.granted) - Number(b.granted));
     return { decision: decision ?? { granted: false, reason: 'the decision failed' }, grants, rules };
   }
+}
+
+/** Loads as a request of that tenant would, whose rows alone PostgreSQL shows; not of whoever asks for the explanation. */
+function within<T>(tenant: string | undefined, work: () => Promise<T>): Promise<T> {
+  const context = new RequestContext({ transport: 'task', receivedAtMs: 0 });
+  if (tenant !== undefined) context.enterTenant(tenant);
+  return RequestContext.run(context, work);
 }
 
 function partsOf(resource: string): { readonly type: string; readonly id: string } {

@@ -64,5 +64,6 @@ function lineOf(error: unknown): string {
 
 /** What the operator is told, who is not the caller of a request. */
 function voiceOf({ detail, errors }: ZeroTrustError): string {
-  return errors ? errors.flatMap(({ messages }) => messages).join('; ') : detail;
+  if (!errors) return detail;
+  return errors.map(({ field, messages }) => `${field} ${messages.join(', ')}`).join('; ');
 }
