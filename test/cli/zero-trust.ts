@@ -1,11 +1,6 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { accessCommand } from '../../src/cli/access.command.js';
-import { accountsCommand } from '../../src/cli/accounts.command.js';
-import { explainCommand } from '../../src/cli/explain.command.js';
-import { keysCommand } from '../../src/cli/keys.command.js';
-import { migrateCommand } from '../../src/cli/migrate.command.js';
-import { routesCommand } from '../../src/cli/routes.command.js';
+import { COMMANDS } from '../../src/cli/commands.js';
 import { runCli } from '../../src/cli/run-cli.js';
 
 export interface Run {
@@ -14,7 +9,6 @@ export interface Run {
   readonly err: string;
 }
 
-const COMMANDS = [migrateCommand, keysCommand, accessCommand, accountsCommand, routesCommand, explainCommand];
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 export const host = (file: string): string => fileURLToPath(new URL(`hosts/${file}`, import.meta.url));
 export const sample = (file: string): string =>

@@ -1,9 +1,5 @@
 import { Command, type Option } from 'commander';
-import { accessCommand } from '../../src/cli/access.command.js';
-import { accountsCommand } from '../../src/cli/accounts.command.js';
-import { keysCommand } from '../../src/cli/keys.command.js';
-import { migrateCommand } from '../../src/cli/migrate.command.js';
-import { routesCommand } from '../../src/cli/routes.command.js';
+import { COMMANDS } from '../../src/cli/commands.js';
 
 /** `zero-trust …` in code spans and code blocks; the name of the package is no command. */
 export function commandLinesIn(markdown: string): string[] {
@@ -22,9 +18,8 @@ export function commandLinesIn(markdown: string): string[] {
 /** The command line as it is made, with nobody who listens. */
 export function program(): Command {
   const io = { environment: {}, out: () => undefined, err: () => undefined };
-  const commands = [migrateCommand, keysCommand, accessCommand, accountsCommand, routesCommand];
   const made = new Command('zero-trust');
-  for (const each of commands) made.addCommand(each(io));
+  for (const each of COMMANDS) made.addCommand(each(io));
   return made;
 }
 
