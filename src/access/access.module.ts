@@ -1,19 +1,17 @@
 import { Global, Module } from '@nestjs/common';
 import { Pipeline } from '../core/pipeline.js';
 import { FreshnessModule } from '../freshness/freshness.module.js';
-import { AccessChanges } from './access-changes.js';
 import { AccessExplanation } from './access-explanation.js';
 import { AccessController } from './access.controller.js';
 import { ACCESS_OPTIONS, AccessModuleBase, type AccessOptions } from './access.options.js';
+import { DECIDING_PROVIDERS } from './access.providers.js';
 import { AccessService } from './access.service.js';
 import { AccessSettings, resolveAccessOptions } from './access.settings.js';
 import { AuthoriseStage } from './authorise.stage.js';
-import { BootCheck } from './boot.check.js';
 import { GrantsController } from './grants.controller.js';
 import { GrantsService } from './grants.service.js';
 import { GrantsStore } from './grants.store.js';
 import { HeldPermissions } from './held-permissions.js';
-import { Resources } from './resources.js';
 import { RolesController } from './roles.controller.js';
 import { RolesService } from './roles.service.js';
 import { RolesStore } from './roles.store.js';
@@ -35,23 +33,13 @@ import { Tenants } from './tenants.js';
       inject: [ACCESS_OPTIONS],
       useFactory: (options: AccessOptions): AccessSettings => resolveAccessOptions(options),
     },
-    Subjects,
+    ...DECIDING_PROVIDERS,
     Scopes,
-    Tenants,
     TenantTables,
-    Resources,
     RolesStore,
     GrantsStore,
     HeldPermissions,
-    AccessChanges,
-    AuthoriseStage,
-    AccessService,
     AccessExplanation,
-    RolesService,
-    GrantsService,
-    RouteInventory,
-    RouteMatrix,
-    BootCheck,
   ],
   exports: [
     AccessService,

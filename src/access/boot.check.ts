@@ -43,9 +43,14 @@ export class BootCheck implements OnApplicationBootstrap {
     (this.#adapter?.getHttpServer() as Server | undefined)?.prependListener('listening', this.#onListening);
   }
 
-  /** @throws BootError with class, method, path and mend of each fault. */
+  /** What the start is refused for, as far as is known by now: class, method, path and mend of each. Needs no `init()`. */
+  faults(): readonly string[] {
+    return [...this.#handlerFaults(), ...this.#adapterFaults(), ...this.#publicFaults()];
+  }
+
+  /** @throws BootError with every fault. */
   #assertDeclared(): void {
-    const faults = [...this.#handlerFaults(), ...this.#adapterFaults(), ...this.#publicFaults()];
+    const faults = this.faults();
     if (faults.length > 0) throw new BootError('AccessModule', faults);
   }
 

@@ -1,12 +1,9 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import type { AccessMatrixRow } from '../access/access-matrix.js';
 import type { PublicRouteDeclaration } from '../access/access.options.js';
-import {
-  publicRoutesDifference,
-  publicRoutesFaults,
-  type PublicRoutesDifference,
-} from '../access/public-routes.js';
+import { readPublicRoutes } from '../access/public-routes.file.js';
+import { publicRoutesDifference, type PublicRoutesDifference } from '../access/public-routes.js';
 import type { RouteFormat } from './routes.format.js';
 import type { CliIo } from './run-cli.js';
 
@@ -18,26 +15,6 @@ export function publicRoutesFile(app: string): string {
     if (existsSync(join(at, 'package.json'))) return relative('', join(at, FILE));
     if (dirname(at) === at) return FILE;
   }
-}
-
-/** @throws Error in one line when the file is not there or is no list of public routes. */
-export function readPublicRoutes(file: string): readonly PublicRouteDeclaration[] {
-  if (!existsSync(file))
-    throw new Error(`${file} is not there: make it with --write, then write each reason`);
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (cause) {
-    throw new Error(`${file} cannot be read as JSON`, { cause });
-  }
-  const isObject = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed);
-  const { public: list, ...unknown } = (isObject ? parsed : {}) as Partial<Record<string, unknown>>;
-  const faults = [
-    ...Object.keys(unknown).map((name) => `unknown key "${name}": it holds "public" alone`),
-    ...publicRoutesFaults(list).map((fault) => `public: ${fault}`),
-  ];
-  if (faults.length > 0) throw new Error(`${file}: ${faults.join('; ')}`);
-  return list as readonly PublicRouteDeclaration[];
 }
 
 /** Makes the list of what is so: known reasons are kept, new ones are left for somebody to write. */

@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import type { AccessMatrixRow } from '../access/access-matrix.js';
 import { AccessSettings } from '../access/access.settings.js';
 import { matrixDifference } from '../access/matrix-difference.js';
+import { readPublicRoutes } from '../access/public-routes.file.js';
 import { RouteMatrix } from '../access/route-matrix.js';
 import {
   APP_OPTION,
@@ -11,7 +12,7 @@ import {
   withHostApplication,
   type HostFlags,
 } from './host-application.js';
-import { publicRoutesFile, readPublicRoutes, sayPublicRoutes, writePublicRoutes } from './routes.check.js';
+import { publicRoutesFile, sayPublicRoutes, writePublicRoutes } from './routes.check.js';
 import { readMatrix, sayDifference } from './routes.diff.js';
 import { formatRoutes, ROUTE_FORMATS, type RouteFormat } from './routes.format.js';
 import type { CliIo } from './run-cli.js';
