@@ -8,7 +8,8 @@ import { ruleFaults } from './policy-faults.js';
 import { ResourceResolver } from './resource.resolver.js';
 import { RouteInventory } from './route-inventory.js';
 
-const MAX_ID_LENGTH = 256;
+/** Characters. */
+export const MAX_ID_LENGTH = 256;
 
 /** The resolvers that handlers name, found once, and what they load. */
 @Injectable()

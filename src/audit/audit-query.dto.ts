@@ -1,6 +1,7 @@
 import { IsOptional, Matches, MaxLength, ValidateBy } from 'class-validator';
 import { decodeCursor, isCalendarTime } from './audit.cursor.js';
 
+const MAX_CURSOR_LENGTH = 128;
 const LIMIT = /^(?:[1-9]|[1-9]\d|100)$/;
 const ID = '[\\x21-\\x7e]{1,128}';
 const WORD = '[a-z][a-z0-9]*(?:-[a-z0-9]+)*';
@@ -9,19 +10,25 @@ const MOMENT = /^[12]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z$/;
 function IsMoment(): PropertyDecorator {
   const validate = (value: unknown): boolean =>
     typeof value === 'string' && MOMENT.test(value) && isCalendarTime(value);
-  return ValidateBy({
-    name: 'isMoment',
-    validator: { validate, defaultMessage: () => '$property must be a UTC time like 2026-01-31T12:00:00Z' },
-  });
+  return ValidateBy(
+    {
+      name: 'isMoment',
+      validator: { validate, defaultMessage: () => '$property must be a UTC time like 2026-01-31T12:00:00Z' },
+    },
+    { context: { jsonSchema: { pattern: MOMENT.source } } },
+  );
 }
 
 function IsCursor(): PropertyDecorator {
   const validate = (value: unknown): boolean =>
-    typeof value === 'string' && value.length <= 128 && decodeCursor(value) !== undefined;
-  return ValidateBy({
-    name: 'isCursor',
-    validator: { validate, defaultMessage: () => '$property must be the "next" of an earlier page' },
-  });
+    typeof value === 'string' && value.length <= MAX_CURSOR_LENGTH && decodeCursor(value) !== undefined;
+  return ValidateBy(
+    {
+      name: 'isCursor',
+      validator: { validate, defaultMessage: () => '$property must be the "next" of an earlier page' },
+    },
+    { context: { jsonSchema: { maxLength: MAX_CURSOR_LENGTH } } },
+  );
 }
 
 /** The query of `GET /admin/audit`: everything is a text, in exactly one form, given at most once. */
