@@ -5,7 +5,10 @@ const here = (path: string): string => fileURLToPath(new URL(path, import.meta.u
 
 export default defineConfig({
   resolve: {
-    alias: [{ find: /^nestjs-zero-trust$/, replacement: here('./src/index.ts') }],
+    alias: [
+      { find: /^nestjs-zero-trust$/, replacement: here('./src/index.ts') },
+      { find: /^nestjs-zero-trust\/openapi$/, replacement: here('./src/openapi/index.ts') },
+    ],
   },
   test: {
     include: ['test/**/*.spec.ts'],

@@ -1,12 +1,12 @@
-import type { INestApplication } from '@nestjs/common';
+import type { INestApplication, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { secureApplication } from 'nestjs-zero-trust';
 import { AppModule } from './app.module.js';
 import { ServiceLogger } from './service.logger.js';
 
 /** Builds the service and checks it; nothing listens yet. */
-export async function createApplication(): Promise<INestApplication> {
-  const app = await NestFactory.create(AppModule, { abortOnError: false, logger: new ServiceLogger() });
+export async function createApplication(root: Type = AppModule): Promise<INestApplication> {
+  const app = await NestFactory.create(root, { abortOnError: false, logger: new ServiceLogger() });
   await secureApplication(app);
   return app;
 }

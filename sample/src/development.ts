@@ -1,9 +1,11 @@
 import 'reflect-metadata';
+import type { Type } from '@nestjs/common';
 import { developmentMasterKey, migrate, readSetting } from 'nestjs-zero-trust';
 import { existsSync } from 'node:fs';
 import { chmod, mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { AppModule } from './app.module.js';
 import { createApplication, explainFailedStart } from './application.js';
 import { seedDemoAccounts, type DemoAccount } from './demo-accounts.js';
 import { developmentDatabase, type DevelopmentDatabase } from './development-database.js';
@@ -50,7 +52,7 @@ try {
   database = await developmentDatabase(data);
   const tlsCa = readSetting('DATABASE_CA');
   await migrate({ ...database.logins, directories: [migrations], ...(tlsCa !== undefined && { tlsCa }) });
-  app = await createApplication();
+  app = await createApplication(await rootModule());
   const demo = await seedDemoAccounts(app, resolve(data, 'demo-accounts.json'));
   await app.listen(port, host);
   const url = (await app.getUrl()).replace('[::1]', 'localhost');
@@ -60,6 +62,13 @@ try {
 } catch (failure) {
   console.error(explainFailedStart(failure));
   await end(1);
+}
+
+/** Its documentation is for development alone: production has not even the package that makes it. */
+async function rootModule(): Promise<Type> {
+  return process.env.NODE_ENV === 'development'
+    ? (await import('./development.module.js')).DevelopmentModule
+    : AppModule;
 }
 
 function printAccounts(accounts: readonly DemoAccount[]): void {

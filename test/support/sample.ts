@@ -1,4 +1,4 @@
-import type { INestApplication } from '@nestjs/common';
+import type { INestApplication, Type } from '@nestjs/common';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -75,6 +75,8 @@ export interface Sample {
 
 export interface SampleOptions {
   readonly adapter?: AdapterName;
+  /** What is started. @default the service as it is in production */
+  readonly root?: Type;
   /** Another way to the same database, e.g. through a proxy that breaks. */
   readonly through?: (database: TestDatabase) => Promise<{ appUrl: string; auditUrl: string }>;
   readonly environment?: Readonly<Record<string, string>>;
@@ -117,7 +119,7 @@ export async function startSample(options: SampleOptions = {}): Promise<Sample> 
   });
   const folder = await mkdtemp(join(tmpdir(), 'sample-'));
   try {
-    const started = await startApplication(AppModule, {
+    const started = await startApplication(options.root ?? AppModule, {
       adapter: options.adapter ?? 'express',
       // All tests come from one address: only what tests the limits keeps the strict ones.
       overrides: (builder) =>
