@@ -25,6 +25,7 @@ COPY --from=build /app/dist dist
 COPY --from=build /app/sample/dist sample/dist
 COPY migrations migrations
 COPY sample/migrations sample/migrations
+COPY sample/zero-trust.routes.json sample/
 USER node
 EXPOSE 3000
 STOPSIGNAL SIGTERM
