@@ -1,10 +1,8 @@
 // npm run bench: what the kit costs, measured beside bare Nest and beside what people use today.
-import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import { readArguments, USAGE } from './arguments.mjs';
 import { CASES } from './cases.mjs';
+import { build } from './build.mjs';
 import { prepareDatabase } from './database.mjs';
 import { assertServes, load, measure } from './measure.mjs';
 import { figuresOf, markdown, writeBetweenMarkers } from './report.mjs';
@@ -32,13 +30,7 @@ const progress = (line) => console.error(line);
 const cases = CASES.filter(({ name }) => options.cases.includes(name));
 
 progress('building');
-const root = fileURLToPath(new URL('..', import.meta.url));
-const compiler = createRequire(import.meta.url).resolve('typescript/bin/tsc');
-const built = spawnSync(process.execPath, [compiler, '-b', 'sample/tsconfig.json'], {
-  cwd: root,
-  stdio: ['ignore', 2, 2],
-});
-if (built.status !== 0) process.exit(built.status ?? 1);
+build();
 
 const pinned = pinLoadGenerator();
 const closing = [];

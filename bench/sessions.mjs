@@ -1,11 +1,9 @@
 // npm run bench:sessions: what refreshing, verifying and revoking cost, as ratios in one run.
-import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { Agent, request } from 'node:http';
-import { createRequire } from 'node:module';
 import { cpus } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { build } from './build.mjs';
 import { prepareDatabase } from './database.mjs';
 import { median, table, writeBetweenMarkers } from './report.mjs';
 import { pinLoadGenerator, ServerProcess } from './server-process.mjs';
@@ -47,13 +45,7 @@ if (![seconds, rounds, lanes, revocations].every((each) => Number.isInteger(each
 }
 const progress = (line) => console.error(line);
 
-const root = fileURLToPath(new URL('..', import.meta.url));
-const compiler = createRequire(import.meta.url).resolve('typescript/bin/tsc');
-const built = spawnSync(process.execPath, [compiler, '-b', 'sample/tsconfig.json'], {
-  cwd: root,
-  stdio: ['ignore', 2, 2],
-});
-if (built.status !== 0) process.exit(built.status ?? 1);
+build();
 
 const pinned = pinLoadGenerator();
 const closing = [];

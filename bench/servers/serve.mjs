@@ -2,6 +2,8 @@
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
 
+export { decorate } from './decorate.mjs';
+
 export const settings = JSON.parse(process.env.BENCH_SETTINGS);
 
 /** What the protected route answers, everywhere. */
@@ -34,15 +36,4 @@ export function answerQuestions({ cpu, ...others }) {
     process.send(await questions[question]());
   });
   process.on('disconnect', () => process.exit());
-}
-
-/** Applies decorators without a compiler. */
-export function decorate(type, { on = [], method, methodOn = [], inject = [] }) {
-  Reflect.defineMetadata('design:paramtypes', inject, type);
-  for (const decorator of on) decorator(type);
-  if (method) {
-    const descriptor = Object.getOwnPropertyDescriptor(type.prototype, method);
-    for (const decorator of methodOn) decorator(type.prototype, method, descriptor);
-  }
-  return type;
 }
