@@ -16,6 +16,7 @@ const ROOMS = {
   sessions: ['encryption', 'freshness', 'database', 'core'],
   identity: ['sessions', 'throttler', 'access', 'encryption', 'freshness', 'database', 'core'],
   openapi: ['sessions', 'http', 'throttler', 'access', 'core'],
+  testing: ['sessions', 'http', 'access', 'freshness', 'database', 'core'],
 };
 
 const floors = Object.entries(ROOMS).map(([room, allowed]) => ({
@@ -41,7 +42,7 @@ module.exports = {
       severity: 'error',
       comment: 'inside src/ import files; only outsiders use the door',
       from: { path: '^src/' },
-      to: { path: '^src/(openapi/)?index\\.ts$' },
+      to: { path: '^src/((openapi|testing)/)?index\\.ts$' },
     },
     {
       name: 'composition-stays-on-top',
@@ -57,7 +58,7 @@ module.exports = {
       comment: 'the sample is what people copy: it sees what they see',
       from: { path: '^sample/src/' },
       // The package's own names resolve to its doors.
-      to: { path: '^(src|test)/', pathNot: '^src/(openapi/)?index\\.ts$' },
+      to: { path: '^(src|test)/', pathNot: '^src/((openapi|testing)/)?index\\.ts$' },
     },
     {
       name: 'the-kit-knows-neither-sample-nor-tests',

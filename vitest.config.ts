@@ -8,6 +8,7 @@ export default defineConfig({
     alias: [
       { find: /^nestjs-zero-trust$/, replacement: here('./src/index.ts') },
       { find: /^nestjs-zero-trust\/openapi$/, replacement: here('./src/openapi/index.ts') },
+      { find: /^nestjs-zero-trust\/testing$/, replacement: here('./src/testing/index.ts') },
     ],
   },
   test: {

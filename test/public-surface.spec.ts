@@ -4,6 +4,7 @@ import ts from 'typescript';
 import { beforeAll, describe, expect, test } from 'vitest';
 import * as door from '../src/index.js';
 import * as openapiDoor from '../src/openapi/index.js';
+import * as testingDoor from '../src/testing/index.js';
 
 const DOOR = fileURLToPath(new URL('../src/index.ts', import.meta.url));
 
@@ -94,6 +95,20 @@ const DOORS: Readonly<Record<string, { source: string; exports: object; names: r
     source: fileURLToPath(new URL('../src/openapi/index.ts', import.meta.url)),
     exports: openapiDoor,
     names: ['OpenApiDocument', 'OpenApiModule'],
+  },
+  './testing': {
+    source: fileURLToPath(new URL('../src/testing/index.ts', import.meta.url)),
+    exports: testingDoor,
+    names: [
+      'FrozenClock',
+      'ZeroTrustTestingModule',
+      'accessMatrixOf',
+      'actingAs',
+      'expectEveryRouteDeclared',
+      'expectMatrix',
+      'publishedEvents',
+      'withTestPrincipals',
+    ],
   },
 };
 
