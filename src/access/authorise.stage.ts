@@ -44,7 +44,8 @@ export class AuthoriseStage implements Stage {
 
     // Everybody who is somebody.
     if (policy.kind === 'authenticated') {
-      if (principal.tenant !== undefined) context.enterTenant(principal.tenant);
+      const tenant = this.tenants.fixedBy(principal);
+      if (tenant !== undefined) context.enterTenant(tenant);
       return PASSED;
     }
 

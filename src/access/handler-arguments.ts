@@ -29,7 +29,9 @@ export function headerOf(execution: ExecutionContext, name: string): string | un
         : type === 'ws'
           ? memberOf(execution.getArgByIndex(0), 'request')
           : undefined;
-  const value = memberOf(memberOf(request, 'headers'), name);
+  // The request's headers are read by a getter of its class; what was sent is the own property of these alone.
+  const headers = (request as { readonly headers?: unknown } | null | undefined)?.headers;
+  const value = memberOf(headers, name);
   return typeof value === 'string' ? value : undefined;
 }
 

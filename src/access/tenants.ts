@@ -2,6 +2,7 @@ import { Injectable, type ExecutionContext } from '@nestjs/common';
 import { Clock } from '../core/clock.js';
 import type { Principal } from '../core/principal.js';
 import { RequestContext } from '../core/request-context.js';
+import { UnitOfWork } from '../database/unit-of-work.js';
 import { AccessSettings } from './access.settings.js';
 import { headerOf } from './handler-arguments.js';
 import type { HeldTable } from './held.js';
@@ -13,7 +14,13 @@ export class Tenants {
   constructor(
     private readonly settings: AccessSettings,
     private readonly clock: Clock,
+    private readonly unitOfWork: UnitOfWork,
   ) {}
+
+  /** The tenant that the proof fixes, where the application has tenants; one that is malformed is none. */
+  fixedBy({ tenant }: Principal): string | undefined {
+    return this.settings.tenants && isTenant(tenant) ? tenant : undefined;
+  }
 
   /**
    * The tenant that the proof fixes; else the one in which the principal holds grants; of several the one that the
@@ -22,7 +29,7 @@ export class Tenants {
   tenantOf(execution: ExecutionContext, principal: Principal, held: HeldTable): string | undefined {
     const { tenants } = this.settings;
     if (!tenants) return undefined;
-    if (principal.tenant !== undefined) return principal.tenant;
+    if (principal.tenant !== undefined) return this.fixedBy(principal);
     const own = held.tenants();
     if (own.length === 0) return undefined;
     const named = tenants.header === undefined ? undefined : headerOf(execution, tenants.header);
@@ -31,20 +38,27 @@ export class Tenants {
   }
 
   /**
-   * Runs work for one tenant outside of any request: in a task, a command, a seed. Units of work inside see its rows.
+   * Runs work for one tenant outside of any request: in a task, a command, a seed. Whatever it asks of the database sees
+   * that tenant's rows. One tenant after the other, each in a run of its own.
    *
-   * @throws TypeError inside of a request, whose tenant is its principal's; when the id is malformed; without the option `tenants`.
+   * @throws TypeError inside of a request, whose tenant is its principal's; inside of a unit of work, which keeps the tenant
+   * it began with; inside of another tenant's run; when the id is malformed; without the option `tenants`.
    */
   run<T>(tenant: string, work: () => T): T {
     if (!this.settings.tenants)
       throw new TypeError('Tenants.run(): declare AccessModule\'s option "tenants" first.');
-    if (!isScope(tenantScope(tenant)))
-      throw new TypeError('Tenants.run(): the id of the tenant is malformed.');
+    if (!isTenant(tenant)) throw new TypeError('Tenants.run(): the id of the tenant is malformed.');
     const ambient = RequestContext.current();
     if (ambient && ambient.transport !== 'task') {
       throw new TypeError(
         "Tenants.run() works outside of requests: the tenant of a request is its principal's.",
       );
+    }
+    if (ambient?.tenant !== undefined && ambient.tenant !== tenant) {
+      throw new TypeError('Tenants.run(): this is the run of another tenant; end it first.');
+    }
+    if (this.unitOfWork.active) {
+      throw new TypeError('Tenants.run(): open the unit of work inside of it, not around it.');
     }
     const context = new RequestContext({
       id: ambient?.id,
@@ -56,4 +70,9 @@ export class Tenants {
     context.enterTenant(tenant);
     return RequestContext.run(context, work);
   }
+}
+
+/** Also of what no compiler has seen: a claim of a token, say. */
+function isTenant(tenant: unknown): tenant is string {
+  return typeof tenant === 'string' && isScope(tenantScope(tenant));
 }

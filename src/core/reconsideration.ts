@@ -2,7 +2,8 @@ import type { LetIn } from './open-connection.js';
 import type { Pipeline } from './pipeline.js';
 import { RequestContext } from './request-context.js';
 import { policyOf } from './route-policy.js';
-import { PASSED, refusalOf, type Verdict } from './verdict.js';
+import { PASSED, refusalOf, refused, type Verdict } from './verdict.js';
+import { ZeroTrustError } from './zero-trust-error.js';
 
 const reconsidered = new WeakSet<RequestContext>();
 
@@ -50,9 +51,19 @@ function verdictOf(
   reconsidered.add(context);
   const handler = execution.getHandler();
   const call = { execution, context, policy: policyOf(handler), handler, controller: execution.getClass() };
+  // Where nobody was judged (report-only), nobody's tenant was looked for.
+  const settle = (verdict: Verdict): Verdict =>
+    verdict.passed && context.principal && context.tenant !== before.tenant ? ofAnotherTenant() : verdict;
   try {
-    return RequestContext.run(context, () => pipeline.judgeAgain(call));
+    const verdict = RequestContext.run(context, () => pipeline.judgeAgain(call));
+    return verdict instanceof Promise ? verdict.then(settle) : settle(verdict);
   } catch (thrown) {
     return refusalOf(thrown);
   }
+}
+
+/** What is open goes on in the context that it was let in with, and that one keeps its tenant. */
+function ofAnotherTenant(): Verdict {
+  const detail = 'the caller is no longer of the tenant that the call was let in for';
+  return refused(detail, new ZeroTrustError('permission-denied', { detail }));
 }

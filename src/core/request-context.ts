@@ -59,8 +59,8 @@ export class RequestContext {
   }
 
   /**
-   * The tenant that this request is of, among those of its principal; undefined when there are none. Whatever the unit of
-   * work does for the request, PostgreSQL sees this tenant's rows only, where a table has row-level security.
+   * The tenant that this request is of, among those of its principal; undefined when there are none. Whatever is asked of the
+   * database for the request, PostgreSQL shows this tenant's rows only, where a table has row-level security.
    */
   get tenant(): string | undefined {
     return this.#tenant;

@@ -4,8 +4,6 @@ import { isDatabaseUnavailable } from './database.errors.js';
 
 type Query = QueryRunner['query'];
 
-const ENTER_TENANT = `SELECT set_config('zero_trust.tenant', $1, true)`;
-
 interface RawClient {
   query(sql: string): Promise<{ command: string }>;
 }
@@ -28,8 +26,7 @@ export class Transaction {
     runner.query = ((sql: string, ...rest: never[]) => this.#queued(sql, rest)) as Query;
   }
 
-  /** `tenant`: whose rows policies of row-level security let it see (`access.current_tenant()`); its end forgets it. */
-  static async begin(dataSource: DataSource, tenant: string | undefined): Promise<Transaction> {
+  static async begin(dataSource: DataSource): Promise<Transaction> {
     const runner = dataSource.createQueryRunner();
     try {
       await runner.startTransaction();
@@ -37,15 +34,7 @@ export class Transaction {
       await runner.release();
       throw error;
     }
-    const transaction = new Transaction(runner);
-    if (tenant === undefined) return transaction;
-    try {
-      await transaction.manager.query(ENTER_TENANT, [tenant]);
-    } catch (error) {
-      await transaction.end();
-      throw error;
-    }
-    return transaction;
+    return new Transaction(runner);
   }
 
   /** @throws ZeroTrustError when the transaction has ended: the work was not awaited. */

@@ -5,6 +5,7 @@ import { RequestContext } from '../core/request-context.js';
 import { ZeroTrustError } from '../core/zero-trust-error.js';
 import { KitDataSource } from './data-source.js';
 import { Slots } from './slots.js';
+import { enterTenants } from './tenant-transactions.js';
 import { Transaction } from './transaction.js';
 
 interface PoolOptions {
@@ -16,6 +17,8 @@ type Hook = () => void | Promise<void>;
 
 interface Unit {
   readonly transaction: Transaction;
+  /** Whose rows it sees where a table has row-level security. */
+  readonly tenant: string | undefined;
   readonly beforeCommit: Hook[];
   readonly afterCommit: Hook[];
   /** The first failure of an inner `run`: from then on the unit can only roll back. */
@@ -28,7 +31,8 @@ interface Unit {
  *
  * - Await everything inside: work that is still going on when the unit ends is refused, never run outside of it.
  * - Parallel work inside shares one connection: its statements queue up, in the order in which they were issued.
- * - It sees the rows of the request's tenant alone, where a table has row-level security; outside of it, none of them.
+ * - It sees the rows of the request's tenant alone, where a table has row-level security, and so does every statement
+ *   outside of a unit. Without a tenant it sees none of them.
  * - To try something that may fail, use `runDetached`: a failure inside breaks the whole unit, also when it is caught.
  */
 @Injectable()
@@ -40,6 +44,7 @@ export class UnitOfWork {
 
   constructor(source: KitDataSource) {
     this.#dataSource = source.dataSource;
+    enterTenants(this.#dataSource);
   }
 
   /** The manager of the ambient transaction, or the pool's (each statement on its own) outside of one. */
@@ -61,6 +66,11 @@ export class UnitOfWork {
     const unit = this.#ambient.getStore();
     if (!unit) return this.runDetached(work);
     unit.transaction.assertOpen();
+    if (unit.tenant !== RequestContext.current()?.tenant) {
+      throw new ZeroTrustError('internal-error', {
+        detail: 'work for one tenant was begun inside of the unit of work of another, or of none',
+      });
+    }
     try {
       return await work();
     } catch (cause) {
@@ -80,8 +90,10 @@ export class UnitOfWork {
     let result: T;
     await slots?.take();
     try {
-      const transaction = await Transaction.begin(this.#dataSource, RequestContext.current()?.tenant);
-      result = await this.#perform({ transaction, beforeCommit: [], afterCommit, broken: undefined }, work);
+      const transaction = await Transaction.begin(this.#dataSource);
+      const tenant = RequestContext.current()?.tenant;
+      const unit: Unit = { transaction, tenant, beforeCommit: [], afterCommit, broken: undefined };
+      result = await this.#perform(unit, work);
     } finally {
       slots?.give();
     }
