@@ -28,6 +28,7 @@ export { PipelineModule } from './core/pipeline.module.js';
 export { type Principal } from './core/principal.js';
 export { CurrentPrincipal } from './core/principal.decorator.js';
 export { RequestContext, type RequestContextInit, type Transport } from './core/request-context.js';
+export { ReportOnly } from './core/report-only.js';
 export {
   Authenticated,
   policyOf,
@@ -100,6 +101,8 @@ export {
   type PublicRouteDeclaration,
   type TenantOptions,
 } from './access/access.options.js';
+export { type AccessReport, type ReportedWay, type ReportFinding } from './access/access-report.js';
+export { AccessReports } from './access/access-reports.js';
 export { AccessService, type ObjectDemand } from './access/access.service.js';
 export { SYSTEM_PRINCIPAL } from './access/actor.js';
 export { CurrentFilter, CurrentResource } from './access/call.findings.js';
@@ -118,6 +121,8 @@ export { type Held } from './access/held.js';
 export { ListFilter } from './access/list-filter.js';
 export { objectRule, type ObjectRule, type ObjectRuleInit } from './access/object-rule.js';
 export { ResourceResolver, type Visibility } from './access/resource.resolver.js';
+export { ReportOnlyRecorder, type ReportOnlyCounts } from './access/report-only.recorder.js';
+export { type ReportOnlyOptions } from './access/report-only.settings.js';
 export { RolesService } from './access/roles.service.js';
 export { RouteInventory } from './access/route-inventory.js';
 export { Scopes, type ScopeDirectory } from './access/scopes.js';

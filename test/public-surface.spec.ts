@@ -11,6 +11,7 @@ const DOOR = fileURLToPath(new URL('../src/index.ts', import.meta.url));
 /** What applications can import and run: a new name here is a promise that versions have to keep. */
 const RUNTIME_EXPORTS = [
   'AccessModule',
+  'AccessReports',
   'AccessService',
   'AccountsService',
   'AuditModule',
@@ -42,6 +43,8 @@ const RUNTIME_EXPORTS = [
   'PipelineModule',
   'Public',
   'RefreshService',
+  'ReportOnly',
+  'ReportOnlyRecorder',
   'RequestContext',
   'RequireAssurance',
   'RequirePermission',

@@ -16,6 +16,8 @@ export interface AccessMatrixRow {
   readonly permissions: readonly string[];
   /** What is decided on beside the permissions: the resolver of the object, the rule of the list, the tenant. */
   readonly object?: string;
+  /** Present where nothing of it is enforced: a refusal is recorded, and everybody gets through. */
+  readonly mode?: 'report-only';
   /** How surely and how lately its caller must have authenticated, e.g. `aal2/600s`. */
   readonly assurance?: string;
   /** Roles that hold everything demanded; `*` is everybody who is authenticated, or everybody. */
@@ -30,10 +32,11 @@ export function accessMatrix(
   adapterRoutes: readonly AdapterRouteDeclaration[],
   roles: RoleGraph,
   undeclaredRoutes: readonly AdapterRoute[] = [],
+  undeclaredAreReported = false,
 ): readonly AccessMatrixRow[] {
   const holding = [...roles.keys()].map((role) => [role, permissionsOf(roles, [role])] as const);
   const rows = entries.map((entry): AccessMatrixRow => {
-    const { policy, transport, method, path, version, host, className, handlerName } = entry;
+    const { policy, transport, method, path, version, host, className, handlerName, reportOnly } = entry;
     const permissions = policy.kind === 'permission' ? policy.permissions : [];
     const reaching = holding.filter(([, held]) => permissions.every((permission) => held.has(permission)));
     return {
@@ -46,17 +49,23 @@ export function accessMatrix(
       policy: policy.kind,
       permissions,
       ...objectOf(policy),
+      ...(reportOnly && { mode: 'report-only' }),
       ...assuranceOf(policy),
-      roles: rolesOf(
-        policy.kind,
-        reaching.map(([role]) => role),
-      ),
+      roles: reportOnly
+        ? ['*']
+        : rolesOf(
+            policy.kind,
+            reaching.map(([role]) => role),
+          ),
       ...(policy.kind === 'undeclared' && { note: policy.fault }),
     };
   });
   const bypassing = [
     ...adapterRoutes.map(({ reason, ...route }) => bypass(route, 'public', reason)),
-    ...undeclaredRoutes.map((route) => bypass(route, 'undeclared', 'is served where no guard sees it')),
+    ...undeclaredRoutes.map((route) => ({
+      ...bypass(route, 'undeclared', 'is served where no guard sees it'),
+      ...(undeclaredAreReported && { mode: 'report-only' as const }),
+    })),
   ];
   return [...rows, ...bypassing].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
 }

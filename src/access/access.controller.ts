@@ -2,6 +2,8 @@ import { Body, Controller, Get, HttpCode, Post } from '@nestjs/common';
 import { RequirePermission } from '../core/route-policy.js';
 import { AccessExplanation, type Explanation } from './access-explanation.js';
 import type { AccessMatrixRow } from './access-matrix.js';
+import type { AccessReport } from './access-report.js';
+import { AccessReports } from './access-reports.js';
 import { ExplainDto } from './explain.dto.js';
 import { RouteMatrix } from './route-matrix.js';
 
@@ -10,6 +12,7 @@ export class AccessController {
   constructor(
     private readonly matrix: RouteMatrix,
     private readonly explanation: AccessExplanation,
+    private readonly reports: AccessReports,
   ) {}
 
   /** Every way into the application, what it demands, and which of the stored roles get through. */
@@ -17,6 +20,13 @@ export class AccessController {
   @RequirePermission('access:read')
   async routes(): Promise<{ routes: readonly AccessMatrixRow[] }> {
     return { routes: await this.matrix.rows() };
+  }
+
+  /** What would break if everything that is report-only were enforced. */
+  @Get('report')
+  @RequirePermission('access:read')
+  report(): Promise<AccessReport> {
+    return this.reports.read();
   }
 
   /** Why an account may do something, or may not. A question, though it is a POST: it changes nothing. */

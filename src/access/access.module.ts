@@ -1,4 +1,5 @@
 import { Global, Module } from '@nestjs/common';
+import { KitModule } from '../core/kit-module.js';
 import { Pipeline } from '../core/pipeline.js';
 import { FreshnessModule } from '../freshness/freshness.module.js';
 import { AccessExplanation } from './access-explanation.js';
@@ -8,10 +9,17 @@ import { DECIDING_PROVIDERS } from './access.providers.js';
 import { AccessService } from './access.service.js';
 import { AccessSettings, resolveAccessOptions } from './access.settings.js';
 import { AuthoriseStage } from './authorise.stage.js';
+import { AccessReports } from './access-reports.js';
 import { GrantsController } from './grants.controller.js';
 import { GrantsService } from './grants.service.js';
 import { GrantsStore } from './grants.store.js';
+import { HandlerAddresses } from './handler-addresses.js';
 import { HeldPermissions } from './held-permissions.js';
+import { MissingPermissions } from './missing-permissions.js';
+import { ReportAnnouncements } from './report.announcements.js';
+import { ReportOnlyCoverage } from './report-only.coverage.js';
+import { ReportOnlyRecorder } from './report-only.recorder.js';
+import { ReportStore } from './report.store.js';
 import { RolesController } from './roles.controller.js';
 import { RolesService } from './roles.service.js';
 import { RolesStore } from './roles.store.js';
@@ -24,6 +32,7 @@ import { Tenants } from './tenants.js';
 
 /** May they: roles and grants, the decision, and the proof that every way in is declared. */
 @Global()
+@KitModule()
 @Module({
   imports: [FreshnessModule],
   controllers: [AccessController, RolesController, GrantsController],
@@ -40,6 +49,12 @@ import { Tenants } from './tenants.js';
     GrantsStore,
     HeldPermissions,
     AccessExplanation,
+    HandlerAddresses,
+    MissingPermissions,
+    ReportStore,
+    ReportAnnouncements,
+    ReportOnlyRecorder,
+    AccessReports,
   ],
   exports: [
     AccessService,
@@ -51,11 +66,20 @@ import { Tenants } from './tenants.js';
     Subjects,
     Scopes,
     Tenants,
+    ReportOnlyRecorder,
+    AccessReports,
   ],
 })
 export class AccessModule extends AccessModuleBase {
-  constructor(pipeline: Pipeline, stage: AuthoriseStage) {
+  constructor(
+    pipeline: Pipeline,
+    stage: AuthoriseStage,
+    coverage: ReportOnlyCoverage,
+    recorder: ReportOnlyRecorder,
+  ) {
     super();
     pipeline.register(stage);
+    // Where everything is enforced, no call is asked about it.
+    if (coverage.inUse) pipeline.useReportOnly(recorder);
   }
 }

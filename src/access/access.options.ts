@@ -2,6 +2,7 @@ import { ConfigurableModuleBuilder } from '@nestjs/common';
 import { RouterModule } from '@nestjs/core';
 import type { Permission, PermissionCatalogue } from '../core/permission.js';
 import type { SeparatedRoles } from './separation-of-duty.js';
+import type { ReportOnlyOptions } from './report-only.settings.js';
 
 /** A role as code declares it; `zero-trust access sync` brings it into the database. */
 export interface DeclaredRole {
@@ -69,6 +70,8 @@ export interface AccessOptions {
    * @default not compared at the start: `@Public()` says it already, and `zero-trust routes --check` asks for the review
    */
   readonly publicRoutes?: readonly PublicRouteDeclaration[];
+  /** What is recorded and let through, and NOT protected, while the kit is being introduced. @default nothing */
+  readonly reportOnly?: ReportOnlyOptions;
 }
 
 /** Fixed when the module is declared, also with `forRootAsync`: routes exist before any factory has run. */

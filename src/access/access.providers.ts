@@ -4,6 +4,7 @@ import { AccessService } from './access.service.js';
 import { AuthoriseStage } from './authorise.stage.js';
 import { BootCheck } from './boot.check.js';
 import { GrantsService } from './grants.service.js';
+import { ReportOnlyCoverage } from './report-only.coverage.js';
 import { Resources } from './resources.js';
 import { RolesService } from './roles.service.js';
 import { RouteInventory } from './route-inventory.js';
@@ -24,6 +25,7 @@ export const DECIDING_PROVIDERS: readonly Provider[] = [
   AccessService,
   RolesService,
   GrantsService,
+  ReportOnlyCoverage,
   RouteInventory,
   RouteMatrix,
   BootCheck,

@@ -8,6 +8,7 @@ import type {
   TenantOptions,
 } from './access.options.js';
 import { publicRoutesFaults } from './public-routes.js';
+import { NOTHING_REPORT_ONLY, readReportOnly, type ReportOnlySettings } from './report-only.settings.js';
 import {
   cycleThrough,
   isTooDeep,
@@ -29,6 +30,7 @@ const OPTIONS: readonly (keyof AccessOptions)[] = [
   'separationOfDuty',
   'adapterRoutes',
   'publicRoutes',
+  'reportOnly',
 ];
 
 export function isRoleName(name: string): boolean {
@@ -48,6 +50,7 @@ export class AccessSettings {
     readonly tenants?: TenantOptions & Required<Pick<TenantOptions, 'column'>>,
     /** Left out: nobody asked for the comparison. */
     readonly publicRoutes?: readonly PublicRouteDeclaration[],
+    readonly reportOnly: ReportOnlySettings = NOTHING_REPORT_ONLY,
   ) {}
 }
 
@@ -76,6 +79,8 @@ export function resolveAccessOptions(options: AccessOptions): AccessSettings {
   if ('publicRoutes' in options) {
     faults.push(...publicRoutesFaults(publicRoutes).map((fault) => `publicRoutes: ${fault}`));
   }
+  const reportOnly = readReportOnly(options.reportOnly);
+  faults.push(...reportOnly.faults);
   faults.push(...scopeFaults(scopes, tenants), ...separationFaults(separationOfDuty, roles));
   if (faults.length > 0) throw new BootError('AccessModule', faults);
   return new AccessSettings(
@@ -86,6 +91,7 @@ export function resolveAccessOptions(options: AccessOptions): AccessSettings {
     separationOfDuty,
     tenants && { column: DEFAULT_TENANT_COLUMN, ...tenants },
     publicRoutes,
+    reportOnly.settings,
   );
 }
 

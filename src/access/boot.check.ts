@@ -10,6 +10,8 @@ import { ExpressRoutes } from './express.routes.js';
 import { FastifyRoutes } from './fastify.routes.js';
 import { policyFaults } from './policy-faults.js';
 import { publicRoutesRefusals } from './public-routes.js';
+import { reportOnlyBanner } from './report-only.banner.js';
+import { ReportOnlyCoverage } from './report-only.coverage.js';
 import type { RouteEntry } from './route-entry.js';
 import { RouteInventory } from './route-inventory.js';
 
@@ -24,10 +26,12 @@ export class BootCheck implements OnApplicationBootstrap {
   #adapter: WrappableAdapter | undefined;
   #reader: AdapterRouteReader | undefined;
   #booted = false;
+  #announced = '';
 
   constructor(
     private readonly inventory: RouteInventory,
     private readonly settings: AccessSettings,
+    private readonly coverage: ReportOnlyCoverage,
     host: HttpAdapterHost,
   ) {
     // In the constructor: Fastify tells of a route only while it is added. A testing module has its adapter later.
@@ -45,22 +49,38 @@ export class BootCheck implements OnApplicationBootstrap {
 
   /** What the start is refused for, as far as is known by now: class, method, path and mend of each. Needs no `init()`. */
   faults(): readonly string[] {
-    return [...this.#handlerFaults(), ...this.#adapterFaults(), ...this.#publicFaults()];
+    const misplaced = this.coverage.faults(this.inventory.served().map(({ host }) => host));
+    const enforced = this.inventory.entries().filter(({ reportOnly }) => !reportOnly);
+    return [...misplaced, ...this.faultsOf(enforced), ...this.#adapterFaults(), ...this.#publicFaults()];
   }
 
   /** @throws BootError with every fault. */
   #assertDeclared(): void {
     const faults = this.faults();
     if (faults.length > 0) throw new BootError('AccessModule', faults);
+    this.#announce();
   }
 
-  #handlerFaults(): readonly string[] {
-    return this.inventory.entries().flatMap((entry) => {
+  /** What would refuse the start, were these ways in enforced. */
+  faultsOf(entries: readonly RouteEntry[]): readonly string[] {
+    return entries.flatMap((entry) => {
       const { policy } = entry;
       if (policy.kind === 'undeclared') return [`${titleOf(entry)} ${policy.fault}`];
       if (policy.kind !== 'permission') return [];
       return policyFaults(policy, this.settings).map((fault) => `${titleOf(entry)} ${fault}`);
     });
+  }
+
+  /** Never silently: at the start, and again when there is more to say. */
+  #announce(): void {
+    const entries = this.inventory.entries();
+    const banner = reportOnlyBanner(
+      entries,
+      this.faultsOf(entries.filter(({ reportOnly }) => reportOnly)),
+      this.settings.reportOnly.adapterRoutes ? this.undeclaredRoutes().map(keyOf) : [],
+    );
+    if (banner !== undefined && banner !== this.#announced) this.#logger.warn(banner);
+    this.#announced = banner ?? '';
   }
 
   #adapterFaults(): readonly string[] {
@@ -71,8 +91,9 @@ export class BootCheck implements OnApplicationBootstrap {
       ];
     }
     const found = new Set(this.#reader.foreign().map(keyOf));
+    const undeclared = this.settings.reportOnly.adapterRoutes ? [] : this.undeclaredRoutes();
     return [
-      ...this.undeclaredRoutes().map((route) => {
+      ...undeclared.map((route) => {
         const entry = `{ method: '${route.method}', path: '${route.path}', reason: '…' }`;
         return (
           `${keyOf(route)} is served by the HTTP adapter itself, where no guard sees it: make it a controller's, ` +
@@ -90,10 +111,9 @@ export class BootCheck implements OnApplicationBootstrap {
   #publicFaults(): readonly string[] {
     const { publicRoutes, adapterRoutes } = this.settings;
     if (!publicRoutes) return [];
-    return publicRoutesRefusals(
-      accessMatrix(this.inventory.entries(), adapterRoutes, new Map()),
-      publicRoutes,
-    );
+    const bypassing = this.settings.reportOnly.adapterRoutes ? this.undeclaredRoutes() : [];
+    const rows = accessMatrix(this.inventory.entries(), adapterRoutes, new Map(), bypassing, true);
+    return publicRoutesRefusals(rows, publicRoutes);
   }
 
   /** What the adapter serves by itself, as far as it has been told by now, and nobody has reviewed. */

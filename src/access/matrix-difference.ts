@@ -27,7 +27,7 @@ export function matrixDifference(
     const was = old.get(route);
     if (was) changes.push(...changesOf(route, was, row));
     else {
-      const isOpen = row.policy === 'public' || row.policy === 'authenticated';
+      const isOpen = row.policy === 'public' || row.policy === 'authenticated' || row.mode !== undefined;
       changes.push({ route, kind: isOpen ? 'opened' : 'added', what: `new, ${demandOf(row)}` });
     }
   }
@@ -40,6 +40,11 @@ export function matrixDifference(
 function changesOf(route: string, was: AccessMatrixRow, is: AccessMatrixRow): readonly MatrixChange[] {
   const opened: string[] = [];
   const tightened: string[] = [];
+  // Whatever it demands besides: everybody gets through one that is report-only.
+  if (was.mode !== is.mode) {
+    const kind = is.mode === undefined ? 'tightened' : 'opened';
+    return [{ route, kind, what: `${demandOf(was)} → ${demandOf(is)}` }];
+  }
   const openness = OPENNESS[is.policy] - OPENNESS[was.policy];
   if (openness !== 0) (openness > 0 ? opened : tightened).push(`${demandOf(was)} → ${demandOf(is)}`);
   else {
@@ -81,7 +86,8 @@ function strengthOf({ assurance }: AccessMatrixRow): number {
   return Number(level) + (age === undefined ? 0 : 1 / (1 + Number(age)));
 }
 
-function demandOf({ policy, permissions, assurance }: AccessMatrixRow): string {
-  const demand = policy === 'permission' ? permissions.join(' ') : policy;
-  return assurance === undefined ? demand : `${demand} ${assurance}`;
+function demandOf({ policy, permissions, assurance, mode }: AccessMatrixRow): string {
+  const named = policy === 'permission' ? permissions.join(' ') : policy;
+  const demand = assurance === undefined ? named : `${named} ${assurance}`;
+  return mode === undefined ? demand : `${mode} (${demand})`;
 }

@@ -31,9 +31,12 @@ export function publicRoutesDifference(
   };
 }
 
-/** What the adapter serves is reached by anybody, reviewed or not: no guard sees it. */
-function isReachedByAnybody({ policy, handler }: AccessMatrixRow): boolean {
-  return policy === 'public' || handler === 'adapter';
+/**
+ * What the adapter serves is reached by anybody, reviewed or not: no guard sees it. So is what is report-only, whatever
+ * its policy says: nobody is held to it.
+ */
+function isReachedByAnybody({ policy, handler, mode }: AccessMatrixRow): boolean {
+  return policy === 'public' || handler === 'adapter' || mode === 'report-only';
 }
 
 /** What is wrong with the shape of a list, each with its mend. An empty reason is no fault of shape. */

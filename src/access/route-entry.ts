@@ -14,6 +14,8 @@ export interface RouteEntry {
   readonly className: string;
   readonly handlerName: string;
   readonly policy: RoutePolicy;
+  /** Present where the policy is not enforced: what it would refuse is recorded and let through. */
+  readonly reportOnly?: true;
 }
 
 /** What Nest registered a class as: the prototype it reads metadata from, and the instance where there is one. */

@@ -3,13 +3,16 @@ import { ApplicationConfig, ModulesContainer } from '@nestjs/core';
 import { graphqlHandlersOf } from './graphql.handlers.js';
 import { httpHandlersOf } from './http.handlers.js';
 import { gatewayHandlersOf, microserviceHandlersOf } from './message.handlers.js';
+import { ReportOnlyCoverage } from './report-only.coverage.js';
 import type { HandlerHost, RouteEntry } from './route-entry.js';
 
-/** An HTTP route with the class that serves it: for whoever reads more of the handler than its policy. */
-export interface HttpRoute {
+/** A way in with the class that serves it: for whoever reads more of the handler than its policy. */
+export interface ServedEntry {
   readonly host: HandlerHost;
   readonly entry: RouteEntry;
 }
+
+export type HttpRoute = ServedEntry;
 
 type Module = ModulesContainer extends Map<string, infer Each> ? Each : never;
 type Wrapper = Module['providers'] extends Map<unknown, infer Each> ? Each : never;
@@ -26,28 +29,35 @@ export class RouteInventory {
   constructor(
     private readonly modules: ModulesContainer,
     private readonly config: ApplicationConfig,
+    private readonly coverage: ReportOnlyCoverage,
   ) {}
 
   entries(): readonly RouteEntry[] {
+    // A class that several modules register is one and the same way in.
+    return [...new Map(this.served().map(({ entry }) => [JSON.stringify(entry), entry])).values()];
+  }
+
+  /** Every way in, once for each module that registers the class that serves it. */
+  served(): readonly ServedEntry[] {
     const fieldsAreGuarded = this.#fieldsAreGuarded();
-    const entries = [...this.modules.values()].flatMap((module) => [
+    return [...this.modules.values()].flatMap((module) => [
       ...[...module.controllers.values()]
         .flatMap(hostOf)
-        .flatMap((host) => [...this.#httpOf(module, host), ...microserviceHandlersOf(host)]),
+        .flatMap((host) => this.#of(host, [...this.#httpOf(module, host), ...microserviceHandlersOf(host)])),
       ...[...module.providers.values()]
         .flatMap(hostOf)
-        .flatMap((host) => [...gatewayHandlersOf(host), ...graphqlHandlersOf(host, fieldsAreGuarded)]),
+        .flatMap((host) =>
+          this.#of(host, [...gatewayHandlersOf(host), ...graphqlHandlersOf(host, fieldsAreGuarded)]),
+        ),
     ]);
-    // A class that several modules register is one and the same way in.
-    return [...new Map(entries.map((entry) => [JSON.stringify(entry), entry])).values()];
   }
 
   /** Every HTTP route, with the class that serves it. */
-  httpRoutes(): readonly HttpRoute[] {
+  httpRoutes(): readonly ServedEntry[] {
     return [...this.modules.values()].flatMap((module) =>
       [...module.controllers.values()]
         .flatMap(hostOf)
-        .flatMap((host) => this.#httpOf(module, host).map((entry) => ({ host, entry }))),
+        .flatMap((host) => this.#of(host, this.#httpOf(module, host))),
     );
   }
 
@@ -65,6 +75,14 @@ export class RouteInventory {
 
   #httpOf({ metatype: type }: Module, host: HandlerHost): readonly RouteEntry[] {
     return httpHandlersOf(host, { type, applicationId: this.modules.applicationId }, this.config);
+  }
+
+  #of(host: HandlerHost, entries: readonly RouteEntry[]): readonly ServedEntry[] {
+    return entries.map((entry) => {
+      const handler = host.prototype[entry.handlerName] as object;
+      const reportOnly = this.coverage.covers(host.type, handler);
+      return { host, entry: reportOnly ? { ...entry, reportOnly } : entry };
+    });
   }
 
   /** Only a GraphQL module that says so guards its fields; in preview its options may be unknown. */

@@ -19,6 +19,12 @@ export class RouteMatrix {
   async rows(): Promise<readonly AccessMatrixRow[]> {
     const roles = await this.changes.graph();
     const undeclared = this.bootCheck.undeclaredRoutes();
-    return accessMatrix(this.inventory.entries(), this.settings.adapterRoutes, roles, undeclared);
+    return accessMatrix(
+      this.inventory.entries(),
+      this.settings.adapterRoutes,
+      roles,
+      undeclared,
+      this.settings.reportOnly.adapterRoutes,
+    );
   }
 }

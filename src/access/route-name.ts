@@ -17,15 +17,16 @@ export function placeOf({ path, version, host }: Place): string {
  */
 export function namedRoutes(rows: readonly AccessMatrixRow[]): ReadonlyMap<string, AccessMatrixRow> {
   const count = new Map<string, number>();
-  for (const name of rows.map(nameOf)) count.set(name, (count.get(name) ?? 0) + 1);
+  for (const name of rows.map(wayOf)) count.set(name, (count.get(name) ?? 0) + 1);
   return new Map(
     rows.map((row) => {
-      const name = nameOf(row);
+      const name = wayOf(row);
       return [count.get(name) === 1 ? name : `${name} by ${row.handler}`, row];
     }),
   );
 }
 
-function nameOf(row: AccessMatrixRow): string {
+/** The name alone, which two may share. */
+export function wayOf(row: Place & Pick<AccessMatrixRow, 'transport' | 'method'>): string {
   return `${row.transport === 'http' ? '' : `${row.transport} `}${row.method} ${placeOf(row)}`;
 }

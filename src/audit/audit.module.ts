@@ -1,4 +1,5 @@
 import { Global, Module } from '@nestjs/common';
+import { KitModule } from '../core/kit-module.js';
 import { AuditController } from './audit.controller.js';
 import { AuditModuleBase } from './audit.options.js';
 import { AuditReader } from './audit.reader.js';
@@ -15,6 +16,7 @@ import { PendingStore } from './pending.store.js';
  * ```
  */
 @Global()
+@KitModule()
 @Module({
   controllers: [AuditController],
   providers: [AuditSettings, PendingStore, AuditRecorder, AuditReader],

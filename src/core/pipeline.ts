@@ -1,9 +1,8 @@
-import { Injectable, type ExecutionContext, type OnApplicationBootstrap } from '@nestjs/common';
+import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import type { Authenticator } from './authenticator.js';
+import type { JudgedCall } from './judged-call.js';
 import { judgeWithoutConsequence } from './report-only.judgement.js';
 import type { ReportOnlyMode } from './report-only.js';
-import type { RequestContext } from './request-context.js';
-import type { RoutePolicy } from './route-policy.js';
 import { PASSED, refusalIn, refused, type Verdict } from './verdict.js';
 import { BootError, ZeroTrustError } from './zero-trust-error.js';
 
@@ -27,20 +26,10 @@ export type StageName = (typeof PIPELINE)[number];
 /** The stages without which nothing may be served. */
 const REQUIRED: readonly StageName[] = ['authenticate', 'authorize'];
 
+export { PASSED, refused, type JudgedCall, type Verdict };
+
 /** The stages that ask how often. */
 const COUNTING: readonly StageName[] = ['throttle-route', 'throttle-principal'];
-
-/** One call, as every stage sees it. */
-export interface JudgedCall {
-  readonly execution: ExecutionContext;
-  readonly context: RequestContext;
-  readonly policy: RoutePolicy;
-  /** The handler function and its class, as registered with Nest. */
-  readonly handler: object;
-  readonly controller: object;
-}
-
-export { PASSED, refused, type Verdict };
 
 /** One judgement of every call, under the name that gives it its place in `PIPELINE`. */
 export interface Stage {

@@ -1,4 +1,4 @@
-import type { JudgedCall, Stage, StageName } from './pipeline.js';
+import type { JudgedCall } from './judged-call.js';
 import type { ReportOnlyMode, WouldBeRefusal } from './report-only.js';
 import { PASSED, refusalIn, refusalOf, type Verdict } from './verdict.js';
 
@@ -6,8 +6,8 @@ import { PASSED, refusalIn, refusalOf, type Verdict } from './verdict.js';
 const PATIENCE_MS = 1_000;
 
 interface NamedStage {
-  readonly name: StageName;
-  readonly judge: Stage['judge'];
+  readonly name: string;
+  readonly judge: (call: JudgedCall) => Verdict | Promise<Verdict>;
 }
 
 /**

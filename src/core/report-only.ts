@@ -1,9 +1,10 @@
-import type { JudgedCall, StageName } from './pipeline.js';
+import type { JudgedCall } from './judged-call.js';
 import type { Refusal } from './verdict.js';
 
 /** What a stage would have refused. */
 export interface WouldBeRefusal {
-  readonly stage: StageName;
+  /** Its place in `PIPELINE`. */
+  readonly stage: string;
   readonly refusal: Refusal;
 }
 

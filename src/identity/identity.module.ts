@@ -1,4 +1,5 @@
 import { Global, Module } from '@nestjs/common';
+import { KitModule } from '../core/kit-module.js';
 import { ACCOUNT_PROVIDERS } from './account.providers.js';
 import { AccountsService } from './accounts.service.js';
 import { AuthenticationFailure } from './authentication.failure.js';
@@ -20,6 +21,7 @@ import { TotpStore } from './totp.store.js';
 
 /** Who: accounts with passwords and second factors, sign-in, and their administration. */
 @Global()
+@KitModule()
 @Module({
   providers: [
     {

@@ -2,6 +2,7 @@ import { ConfigurableModuleBuilder, Global, Module, type OnApplicationBootstrap 
 import { HttpAdapterHost, RouterModule, type AbstractHttpAdapter } from '@nestjs/core';
 import { JwtModule } from '@nestjs/jwt';
 import { BrowserCredentials } from '../core/browser-credentials.js';
+import { KitModule } from '../core/kit-module.js';
 import { Pipeline } from '../core/pipeline.js';
 import { BootError } from '../core/zero-trust-error.js';
 import { FreshnessFeed } from '../freshness/freshness.feed.js';
@@ -29,6 +30,7 @@ import { SigningKeyStore } from './signing-key.store.js';
 import { SigningKeys } from './signing-keys.js';
 
 /** A module of its own, because a path prefix in Nest belongs to a module. */
+@KitModule()
 @Module({ controllers: [RefreshController, LogoutController, OwnSessionsController] })
 class SessionRoutes {}
 
@@ -51,6 +53,7 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<SessionsOption
  * `EncryptionModule`, for an application that has its own identity and calls `SessionsService.open`.
  */
 @Global()
+@KitModule()
 @Module({
   imports: [JwtModule.register({}), FreshnessModule],
   controllers: [JwksController],

@@ -312,8 +312,8 @@ describe.each(ADAPTERS)('administration over HTTP on %s', (adapter) => {
       permissions: ['documents:read'],
       roles: ['admin', 'editor', 'reader'],
     });
-    // This one, nine of the room, and that of the audit log.
-    expect(routes).toHaveLength(11);
+    // This one, ten of the room, and that of the audit log.
+    expect(routes).toHaveLength(12);
   });
 
   const ENDPOINTS = [

@@ -262,7 +262,7 @@ describe('the inventory', () => {
       });
       expect(
         entries.filter(({ className }) => className.startsWith('Access')).map(({ path }) => path),
-      ).toEqual(['/api/admin/access/routes', '/api/admin/access/explain']);
+      ).toEqual(['/api/admin/access/routes', '/api/admin/access/report', '/api/admin/access/explain']);
     } finally {
       await started.close();
     }
@@ -272,7 +272,7 @@ describe('the inventory', () => {
     const started = await startHostile({ databaseUrl: database.appUrl });
     try {
       const entries = started.app.get(RouteInventory).entries();
-      expect(entries.length).toBe(9);
+      expect(entries.length).toBe(10);
       expect(entries.filter(({ policy }) => policy.kind !== 'permission')).toEqual([]);
     } finally {
       await started.close();

@@ -4,6 +4,8 @@ import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { AddressInfo } from 'node:net';
 import type { AccessOptions } from '../../src/access/access.options.js';
+import { resolveAccessOptions } from '../../src/access/access.settings.js';
+import { ReportOnlyCoverage } from '../../src/access/report-only.coverage.js';
 import type { RouteEntry } from '../../src/access/route-entry.js';
 import { RouteInventory } from '../../src/access/route-inventory.js';
 import type { Permission } from '../../src/core/permission.js';
@@ -72,7 +74,9 @@ export async function startBare(shape: Shape, adapter: AdapterName): Promise<Run
   await built.configure?.(app);
   await app.listen(0, '127.0.0.1');
   const { port } = (app.getHttpServer() as { address(): AddressInfo }).address();
-  const entries = new RouteInventory(app.get(ModulesContainer), app.get(ApplicationConfig)).entries();
+  const modules = app.get(ModulesContainer);
+  const coverage = new ReportOnlyCoverage(modules, resolveAccessOptions({}));
+  const entries = new RouteInventory(modules, app.get(ApplicationConfig), coverage).entries();
   const close = (): Promise<void> => app.close();
   return { url: `http://127.0.0.1:${port}`, port, rpcPort: rpcPortOf(built), entries, ran, close };
 }

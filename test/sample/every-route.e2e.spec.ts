@@ -12,6 +12,7 @@ const PROBLEM = 'code instance status title type';
 /** What each route answers with, field by field: whatever else an entity learns to hold stays inside. */
 const FIELDS: Readonly<Record<string, string>> = {
   '/.well-known/jwks.json': 'keys[] { alg crv kid kty use x y }',
+  '/admin/access/report': 'bypassing[] outdated unattributed ways[]',
   '/admin/access/routes':
     'routes[] { assurance handler method object path permissions[] policy roles[] transport }',
   '/admin/accounts': 'items[] { createdAt disabledAt displayName email id state } next',
