@@ -49,7 +49,15 @@ describe('command lines', () => {
   test('the documents name enough of them for this to mean something', () => {
     expect(said.length).toBeGreaterThan(25);
     const named = new Set(said.map(([, line]) => line.split(' ')[1]));
-    expect([...named].sort()).toEqual(['access', 'accounts', 'explain', 'keys', 'migrate', 'routes']);
+    expect([...named].sort()).toEqual([
+      'access',
+      'accounts',
+      'explain',
+      'keys',
+      'migrate',
+      'report',
+      'routes',
+    ]);
   });
 
   test.each(said)('%s: `%s` exists, with those options', (_, line) => {

@@ -3,6 +3,7 @@ import { accountsCommand } from './accounts.command.js';
 import { explainCommand } from './explain.command.js';
 import { keysCommand } from './keys.command.js';
 import { migrateCommand } from './migrate.command.js';
+import { reportCommand } from './report.command.js';
 import { routesCommand } from './routes.command.js';
 import type { CliCommand } from './run-cli.js';
 
@@ -13,5 +14,6 @@ export const COMMANDS: readonly CliCommand[] = [
   accessCommand,
   accountsCommand,
   routesCommand,
+  reportCommand,
   explainCommand,
 ];

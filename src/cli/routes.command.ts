@@ -104,8 +104,10 @@ function judge(
 }
 
 function wouldStopTheStart(
-  { policy, permissions }: AccessMatrixRow,
+  { policy, permissions, mode }: AccessMatrixRow,
   catalogue: ReadonlySet<string>,
 ): boolean {
+  // Listed at the start, and let be: `zero-trust report` says what enforcing it would do.
+  if (mode === 'report-only') return false;
   return policy === 'undeclared' || !permissions.every((permission) => catalogue.has(permission));
 }

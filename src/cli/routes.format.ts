@@ -1,5 +1,6 @@
 import type { AccessMatrixRow } from '../access/access-matrix.js';
 import { placeOf } from '../access/route-name.js';
+import { markdownTable, textTable } from './table.format.js';
 
 export const ROUTE_FORMATS = ['table', 'json', 'md'] as const;
 export type RouteFormat = (typeof ROUTE_FORMATS)[number];
@@ -11,23 +12,16 @@ export function formatRoutes(rows: readonly AccessMatrixRow[], format: RouteForm
   // The very answer of `GET /admin/access/routes`.
   if (format === 'json') return JSON.stringify({ routes: rows }, undefined, 2);
   const cells = rows.map(cellsOf);
-  if (format === 'md') {
-    const line = (row: readonly string[]): string => `| ${row.map(escaped).join(' | ')} |`;
-    return [line(HEAD), `|${' --- |'.repeat(HEAD.length)}`, ...cells.map(line)].join('\n');
-  }
-  const widths = HEAD.map((head, at) => Math.max(head.length, ...cells.map((row) => row[at]?.length ?? 0)));
-  const line = (row: readonly string[]): string =>
-    row
-      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
-      .join('  ')
-      .trimEnd();
-  return [line(HEAD.map((each) => each.toUpperCase())), ...cells.map(line), '', summaryOf(rows)].join('\n');
+  return format === 'md'
+    ? markdownTable(HEAD, cells)
+    : [textTable(HEAD, cells), '', summaryOf(rows)].join('\n');
 }
 
 function cellsOf(row: AccessMatrixRow): readonly string[] {
-  const { transport, method, permissions, policy, assurance, roles, handler, note } = row;
+  const { transport, method, permissions, policy, assurance, roles, handler, note, mode } = row;
   const named = policy === 'permission' ? permissions.join(' ') : policy;
-  const demands = assurance === undefined ? named : `${named} ${assurance}`;
+  const demanded = assurance === undefined ? named : `${named} ${assurance}`;
+  const demands = mode === undefined ? demanded : `${mode} (${demanded})`;
   return [
     transport,
     method,
@@ -36,11 +30,6 @@ function cellsOf(row: AccessMatrixRow): readonly string[] {
     roles.join(' ') || '-',
     handler,
   ];
-}
-
-/** `|` parts cells; a path may hold one. */
-function escaped(cell: string): string {
-  return cell.replaceAll('\\', '\\\\').replaceAll('|', '\\|').replaceAll('\n', ' ');
 }
 
 function summaryOf(rows: readonly AccessMatrixRow[]): string {
@@ -52,5 +41,8 @@ function summaryOf(rows: readonly AccessMatrixRow[]): string {
     `${count('public')} public`,
     `${count('undeclared')} undeclared`,
   ];
-  return `${rows.length} ways in: ${parts.join(', ')}`;
+  // They are counted above, by a policy that nobody is held to.
+  const reported = rows.filter(({ mode }) => mode !== undefined).length;
+  const aside = reported === 0 ? '' : `; ${reported} of them report-only, NOT PROTECTED`;
+  return `${rows.length} ways in: ${parts.join(', ')}${aside}`;
 }
