@@ -45,8 +45,12 @@ export function isOpenSocket(client: object): boolean {
 export function closeResponse(response: ServerResponse): void {
   // Whatever still writes fails from now on; that is no fault of the application.
   response.on('error', () => undefined);
-  // The connection too: a stream of Nest ends its source when the socket is gone, and a peer that reads nothing keeps it.
-  const destroy = (): void => void response.destroy();
-  response.end(destroy);
-  setTimeout(destroy, PATIENCE_MS).unref();
+  // A finished response knows its connection no more. Over HTTP/2 others share it, and only the stream ends.
+  const socket = response.req.httpVersionMajor === 1 ? response.socket : null;
+  // A stream of Nest ends its source when the connection is gone. A peer that reads nothing would keep it.
+  response.end(() => socket?.destroySoon());
+  setTimeout(() => {
+    socket?.destroy();
+    response.destroy();
+  }, PATIENCE_MS).unref();
 }
