@@ -8,7 +8,6 @@ import { NamedSchemas } from './named-schemas.js';
 import { completeOperation, type Operation, type OperationSource, type Surroundings } from './operation.js';
 import type { OpenApiSettings } from './openapi.options.js';
 import { pathTemplate } from './path-template.js';
-import type { Schema } from './json-schema.js';
 import { PROBLEM_HEADERS, PROBLEM_SCHEMA, problemResponses } from './problem-answers.js';
 import { referredFrom } from './referred-schemas.js';
 
@@ -45,7 +44,7 @@ const SCHEMES = {
  */
 export function assembleDocument(sources: DocumentSources): OpenAPIObject {
   const described = describedBySwagger(sources);
-  const schemas = new NamedSchemas((described.components?.schemas ?? {}) as Record<string, Schema>);
+  const schemas = new NamedSchemas();
   const schemes = sources.cookies ? (['bearer', 'cookie'] as const) : (['bearer'] as const);
   const { throttled, resolverOf } = sources;
   const around: Surroundings = { schemas, schemes, throttled, resolverOf };

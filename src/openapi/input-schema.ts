@@ -53,8 +53,10 @@ function propertySchema(input: Type, name: string, rules: readonly Rule[], refer
       )
       .reduce(both, {});
   const isOfItems = ({ each, type }: Rule): boolean => each || (isList && type === 'nestedValidation');
-  const whole = schemaOf(rules.filter((rule) => !isOfItems(rule)));
   const items = schemaOf(rules.filter(isOfItems));
+  const whole = schemaOf(
+    rules.filter((rule) => !isOfItems(rule) && (rule.name !== 'arrayUnique' || isPlain(items))),
+  );
   const spoken = [...new Set(rules.flatMap(spokenOf))].join('; ');
   return {
     ...(isList ? { type: 'array', items } : declared !== undefined && !whole['$ref'] && { type: declared }),
@@ -62,6 +64,10 @@ function propertySchema(input: Type, name: string, rules: readonly Rule[], refer
     ...whole,
   };
 }
+
+/** JSON Schema compares the contents of objects; class-validator takes two that look alike for different ones. */
+const isPlain = ({ type }: Schema): boolean =>
+  ['string', 'number', 'integer', 'boolean'].includes(String(type));
 
 function ruleSchema({ name, type, constraints, context }: Rule): Schema {
   const { jsonSchema } = (context ?? {}) as { readonly jsonSchema?: Schema };

@@ -1,4 +1,5 @@
 import type { Type } from '@nestjs/common';
+import { ApiProperty } from '@nestjs/swagger';
 import { inputSchema } from './input-schema.js';
 import type { Schema } from './json-schema.js';
 
@@ -9,9 +10,6 @@ const ANNOTATIONS = ['title', 'description', 'default', 'example', 'examples', '
 export class NamedSchemas {
   readonly all: Record<string, Schema> = {};
   readonly #names = new Map<Type, string>();
-
-  /** @param annotated what @nestjs/swagger has read of `@ApiProperty`, by the class' name */
-  constructor(private readonly annotated: Readonly<Record<string, Schema>>) {}
 
   readonly refer = (input: Type): Schema => {
     const name = this.#names.get(input) ?? this.#add(input);
@@ -30,13 +28,12 @@ export class NamedSchemas {
     // Before its properties: a class may nest itself.
     this.#names.set(input, name);
     const schema = inputSchema(input, this.refer);
-    const annotations = (this.annotated[name]?.['properties'] ?? {}) as Readonly<Record<string, Schema>>;
     this.all[name] = {
       ...schema,
       properties: Object.fromEntries(
         Object.entries(schema.properties).map(([property, said]) => [
           property,
-          { ...said, ...pick(annotations[property] ?? {}) },
+          { ...said, ...annotationsOf(input, property) },
         ]),
       ),
     };
@@ -44,8 +41,14 @@ export class NamedSchemas {
   }
 }
 
-function pick(annotated: Schema): Schema {
+/** Where `@ApiProperty` writes: the name of its metadata is nobody's promise. */
+const annotated = { property: undefined };
+ApiProperty()(annotated, 'property');
+const [ANNOTATED] = Reflect.getMetadataKeys(annotated, 'property') as unknown[];
+
+function annotationsOf(input: Type, property: string): Schema {
+  const said = (Reflect.getMetadata(ANNOTATED, input.prototype as object, property) ?? {}) as Schema;
   return Object.fromEntries(
-    ANNOTATIONS.filter((each) => annotated[each] !== undefined).map((each) => [each, annotated[each]]),
+    ANNOTATIONS.filter((each) => said[each] !== undefined).map((each) => [each, said[each]]),
   );
 }

@@ -1,5 +1,5 @@
 import { HttpStatus } from '@nestjs/common';
-import { HEADERS_METADATA, HTTP_CODE_METADATA } from '@nestjs/common/constants.js';
+import { HEADERS_METADATA, HTTP_CODE_METADATA, REDIRECT_METADATA } from '@nestjs/common/constants.js';
 import type { OpenAPIObject } from '@nestjs/swagger';
 import { STATUS_CODES } from 'node:http';
 import type { HttpRoute } from '../access/route-inventory.js';
@@ -150,20 +150,27 @@ function bodyOf(
 }
 
 /** For a route that @nestjs/swagger puts elsewhere, or nowhere. */
-function barely({ host, entry: { className, handlerName, method } }: HttpRoute): Operation {
+function barely({ entry: { className, handlerName } }: HttpRoute): Operation {
+  const tags = [className.replace(/Controller$/, '')];
+  return { operationId: `${className}_${handlerName}`, tags, responses: {} };
+}
+
+/** The status of a handler that says nothing else, as Nest sets it. */
+function statusOf({ host, entry: { handlerName, method } }: HttpRoute): number {
   const handler = host.prototype[handlerName] as object;
+  const redirect = Reflect.getMetadata(REDIRECT_METADATA, handler) as { statusCode?: number } | undefined;
+  if (redirect) return redirect.statusCode ?? HttpStatus.FOUND;
   const code = Reflect.getMetadata(HTTP_CODE_METADATA, handler) as number | undefined;
-  return {
-    operationId: `${className}_${handlerName}`,
-    tags: [className.replace(/Controller$/, '')],
-    responses: { [code ?? (method === 'POST' ? HttpStatus.CREATED : HttpStatus.OK)]: { description: '' } },
-  };
+  return code ?? (method === 'POST' ? HttpStatus.CREATED : HttpStatus.OK);
 }
 
 const EMPTY: ReadonlySet<string> = new Set(['204', '205', '304']);
 
 /** What a handler answers with: its status, its media type, and whatever @ApiResponse says; types are gone at run time. */
-function answered(responses: Operation['responses'], { host, entry }: HttpRoute): Record<string, unknown> {
+function answered(said: Operation['responses'], route: HttpRoute): Record<string, unknown> {
+  const { host, entry } = route;
+  const isSaid = Object.keys(said).some((status) => /^[23]/.test(status));
+  const responses = isSaid ? said : { [statusOf(route)]: { description: '' }, ...said };
   const headers = Reflect.getMetadata(HEADERS_METADATA, host.prototype[entry.handlerName] as object) as
     readonly { readonly name: string; readonly value: unknown }[] | undefined;
   const declared = headers?.find(({ name }) => name.toLowerCase() === 'content-type')?.value;
@@ -172,8 +179,8 @@ function answered(responses: Operation['responses'], { host, entry }: HttpRoute)
     Object.entries(responses).map(([status, response]): [string, unknown] => {
       if (!response || '$ref' in response) return [status, response];
       const description = response.description || (STATUS_CODES[status] ?? 'An answer.');
-      const isSaid = response.content !== undefined || EMPTY.has(status) || !status.startsWith('2');
-      return [status, { ...response, description, ...(!isSaid && { content: { [type]: {} } }) }];
+      const isWhole = response.content !== undefined || EMPTY.has(status) || !status.startsWith('2');
+      return [status, { ...response, description, ...(!isWhole && { content: { [type]: {} } }) }];
     }),
   );
 }

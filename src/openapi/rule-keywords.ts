@@ -31,8 +31,7 @@ const KEYWORDS: Readonly<Record<string, (constraints: Constraints) => Schema>> =
   arrayNotEmpty: () => ({ minItems: 1 }),
   arrayMinSize: ([least]) => ({ minItems: least }),
   arrayMaxSize: ([most]) => ({ maxItems: most }),
-  // With a function that says what is the same, it is another rule.
-  arrayUnique: ([identity]) => (identity === undefined ? { uniqueItems: true } : {}),
+  arrayUnique: () => ({ uniqueItems: true }),
 };
 
 /** Undefined for a rule that has no word in JSON Schema here. */

@@ -27,6 +27,9 @@ export interface DocumentedApplication {
 export type Operation = NonNullable<OpenAPIObject['paths'][string]['get']> &
   Readonly<Record<string, unknown>>;
 
+/** One for all: the keys of a database are wrapped under it. */
+export const MASTER_KEY = randomBytes(32).toString('base64');
+
 /** The whole kit with the documentation beside it, which everybody may read unless a test says otherwise. */
 export async function startDocumented(
   database: TestDatabase,
@@ -36,7 +39,7 @@ export async function startDocumented(
     imports: [
       ZeroTrustModule.forRoot({
         database: { url: database.appUrl },
-        encryption: { masterKey: randomBytes(32).toString('base64') },
+        encryption: { masterKey: MASTER_KEY },
         access: {
           permissions: definePermissions({ documents: ['read', 'write'], invoices: ['read'] }),
           ...access,
