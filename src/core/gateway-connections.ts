@@ -1,7 +1,8 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { ModulesContainer } from '@nestjs/core';
+import { LazyModuleLoader, ModulesContainer } from '@nestjs/core';
 import { closeSocket } from './connection-closing.js';
 import { ConnectionGate } from './connection-gate.js';
+import { bindToModules } from './lazy-modules.js';
 import { GATEWAY_METADATA } from './message-handlers.js';
 import { Authenticated } from './route-policy.js';
 import { wrapped } from './wrapped-method.js';
@@ -22,15 +23,15 @@ const logger = new Logger('Connections');
  */
 @Injectable()
 export class GatewayConnections {
-  constructor(modules: ModulesContainer, gate: ConnectionGate) {
+  constructor(modules: ModulesContainer, loader: LazyModuleLoader, gate: ConnectionGate) {
     gates.add(new WeakRef(gate));
-    for (const module of modules.values()) {
+    bindToModules(modules, loader, (module) => {
       for (const { metatype } of module.providers.values()) {
         if (typeof metatype !== 'function' || !Reflect.hasMetadata(GATEWAY_METADATA, metatype)) continue;
         const prototype = (metatype as { readonly prototype?: unknown }).prototype;
         if (typeof prototype === 'object' && prototype !== null) bind(prototype);
       }
-    }
+    });
   }
 }
 

@@ -1,8 +1,9 @@
 import { Injectable, Optional, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import { GUARDS_METADATA } from '@nestjs/common/constants.js';
-import { MetadataScanner, ModulesContainer } from '@nestjs/core';
+import { LazyModuleLoader, MetadataScanner, ModulesContainer } from '@nestjs/core';
 import type { ServerResponse } from 'node:http';
 import { closeResponse } from './connection-closing.js';
+import { bindToModules } from './lazy-modules.js';
 import { isLongLived } from './long-lived.js';
 import { letInOf } from './open-connection.js';
 import { OpenConnections } from './open-connections.js';
@@ -47,9 +48,9 @@ function rawResponseOf(response: ServerResponse | { readonly raw: ServerResponse
 export class LongResponses {
   readonly #scanner = new MetadataScanner();
 
-  constructor(modules: ModulesContainer, connections: OpenConnections) {
+  constructor(modules: ModulesContainer, loader: LazyModuleLoader, connections: OpenConnections) {
     const guard = new LongResponseGuard(connections);
-    for (const module of modules.values()) {
+    bindToModules(modules, loader, (module) => {
       for (const { metatype } of module.controllers.values()) {
         const prototype = (metatype as { readonly prototype?: unknown } | null)?.prototype;
         if (typeof prototype !== 'object' || prototype === null) continue;
@@ -67,6 +68,6 @@ export class LongResponses {
           }
         }
       }
-    }
+    });
   }
 }

@@ -4,7 +4,8 @@ import {
   GUARDS_METADATA,
   INTERCEPTORS_METADATA,
 } from '@nestjs/common/constants.js';
-import { MetadataScanner, ModulesContainer } from '@nestjs/core';
+import { LazyModuleLoader, MetadataScanner, ModulesContainer } from '@nestjs/core';
+import { bindToModules, type ContainedModule } from './lazy-modules.js';
 import { MessageContextInterceptor } from './message-context.interceptor.js';
 import { MessageGuard } from './message.guard.js';
 import { MessageProblemFilter } from './message-problem.filter.js';
@@ -20,7 +21,6 @@ export const GATEWAY_METADATA = 'websockets:is_gateway';
 export const SUBSCRIPTION_METADATA = 'websockets:message_mapping';
 
 type HandlerClass = (abstract new (...injected: never[]) => unknown) & { readonly name: string };
-type Module = ModulesContainer extends Map<string, infer Each> ? Each : never;
 
 /** Stateless, so one for all applications of the process. */
 const CONTEXT_INTERCEPTOR = new MessageContextInterceptor();
@@ -35,9 +35,14 @@ const PROBLEM_FILTER = new MessageProblemFilter();
 export class MessageHandlers {
   readonly #scanner = new MetadataScanner();
 
-  constructor(modules: ModulesContainer, pipeline: PipelineGuard, gate: ConnectionGate) {
+  constructor(
+    modules: ModulesContainer,
+    loader: LazyModuleLoader,
+    pipeline: PipelineGuard,
+    gate: ConnectionGate,
+  ) {
     const guard = new MessageGuard(pipeline, gate);
-    for (const module of modules.values()) {
+    bindToModules(modules, loader, (module) => {
       for (const { metatype } of module.controllers.values()) {
         this.#bind(module, guard, metatype, PATTERN_HANDLER_METADATA);
       }
@@ -46,10 +51,10 @@ export class MessageHandlers {
           this.#bind(module, guard, metatype, SUBSCRIPTION_METADATA);
         }
       }
-    }
+    });
   }
 
-  #bind(module: Module, guard: MessageGuard, metatype: unknown, handlerMark: string): void {
+  #bind(module: ContainedModule, guard: MessageGuard, metatype: unknown, handlerMark: string): void {
     if (!isClass(metatype)) return;
     const prototype = metatype.prototype as Record<string, object>;
     const handlers = this.#scanner
