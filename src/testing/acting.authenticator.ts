@@ -4,7 +4,7 @@ import type { Clock } from '../core/clock.js';
 import type { Principal } from '../core/principal.js';
 import type { RequestContext } from '../core/request-context.js';
 import { ZeroTrustError } from '../core/zero-trust-error.js';
-import { presentedTokenOf } from '../sessions/presented-token.js';
+import { presentedTokenOf, type PresentedToken } from '../sessions/presented-token.js';
 import { principalOf } from './acting.js';
 import { CREDENTIAL_PREFIX, madeUnder } from './acting.credentials.js';
 import { assertTestEnvironment } from './test-environment.js';
@@ -31,17 +31,20 @@ export class ActingAuthenticator extends Authenticator {
     execution: ExecutionContext,
     context: RequestContext,
   ): Principal | undefined | Promise<Principal | undefined> {
-    const token = this.#presented(execution);
-    if (token?.startsWith(CREDENTIAL_PREFIX)) return this.#prove(token);
+    const presented = this.#presented(execution);
+    // As a header alone: a cookie is what a browser sends for whatever page asks it to.
+    if (presented?.delivery === 'token' && presented.token.startsWith(CREDENTIAL_PREFIX)) {
+      return this.#prove(presented.token);
+    }
     if (this.own) return this.own.authenticate(execution, context);
-    if (token === undefined) return undefined;
+    if (!presented) return undefined;
     throw refused('the credential is none of actingAs()');
   }
 
   /** With an authenticator of the application beside, what is malformed is for that one to refuse. */
-  #presented(execution: ExecutionContext): string | undefined {
+  #presented(execution: ExecutionContext): PresentedToken | undefined {
     try {
-      return presentedTokenOf(execution, true)?.token;
+      return presentedTokenOf(execution, true);
     } catch (error) {
       if (!this.own) throw error;
       return undefined;
