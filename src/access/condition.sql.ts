@@ -1,82 +1,78 @@
-import type { EntityMetadata, ObjectLiteral, SelectQueryBuilder } from 'typeorm';
-import { asStored, SUBJECT, type Condition } from './condition.js';
+import type { ObjectLiteral } from 'typeorm';
+import { comparedColumn, quoted, type Rows } from './column.sql.js';
+import { formsOf, type Condition } from './condition.js';
 
-/** The query that a condition becomes a part of, and where it puts its values. */
+/** What a statement gives a condition that becomes a part of it. */
 export interface Sql {
-  readonly query: SelectQueryBuilder<ObjectLiteral>;
   /** Keeps a value and returns the name of its parameter. */
   readonly bind: (value: unknown) => string;
-  /** A name that nothing else in the query has. */
+  /** A name that nothing else in the statement has. */
   readonly name: () => string;
 }
 
-type Column = EntityMetadata['columns'][number];
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-
 /**
  * The condition as SQL: true for the same objects as `holdsFor`, and never null where that would differ. Names come from
- * code, values go into parameters.
+ * code and are quoted, values go into parameters.
  *
- * @throws TypeError when the entity has no such property or relation.
+ * @throws TypeError when the entity has no such property or relation, or a column cannot be compared.
  */
 export function conditionSql(
   condition: Condition<ObjectLiteral>,
   sql: Sql,
-  alias: string,
+  rows: Rows,
   subject: string,
 ): string {
   switch (condition.kind) {
     case 'is': {
-      const column = columnOf(condition.property, sql, alias);
-      const wanted = condition.values.map((value) => asStored(value === SUBJECT ? subject : value));
-      // What is no UUID equals none; asked as it is, it would be an error of the database.
-      const asked = column.type === 'uuid' ? wanted.filter((value) => UUID.test(String(value))) : wanted;
-      const texts = asked.map((value) => `${alias}.${condition.property} = :${sql.bind(value)}`);
+      const column = comparedColumn(condition.property, rows);
+      const asked = column.among(condition.values.flatMap((value) => formsOf(value, subject)));
+      const texts = asked.map((value) => `${column.sql} = :${sql.bind(value)}`);
       return texts.length === 0 ? 'FALSE' : `(${texts.join(' OR ')})`;
     }
     case 'some':
-      return existsSql(condition, sql, alias, subject);
+      return existsSql(condition, sql, rows, subject);
     case 'all':
     case 'any': {
-      const texts = condition.of.map((each) => conditionSql(each, sql, alias, subject));
+      const texts = condition.of.map((each) => conditionSql(each, sql, rows, subject));
       return `(${texts.join(condition.kind === 'all' ? ' AND ' : ' OR ')})`;
     }
     case 'not':
       // Not "NOT": of a null, that is null again, and the object would be missing from the list alone.
-      return `(${conditionSql(condition.of, sql, alias, subject)} IS NOT TRUE)`;
+      return `(${conditionSql(condition.of, sql, rows, subject)} IS NOT TRUE)`;
   }
 }
 
 function existsSql(
   { relation, where }: Extract<Condition<ObjectLiteral>, { kind: 'some' }>,
   sql: Sql,
-  alias: string,
+  rows: Rows,
   subject: string,
 ): string {
-  const metadata = metadataOf(sql, alias).findRelationWithPropertyPath(relation);
-  const inverse = metadata?.inverseRelation;
-  if (!metadata?.isOneToMany || !inverse) {
-    throw new TypeError(`${alias} has no one-to-many relation "${relation}" with its other side declared.`);
+  const declared = rows.metadata.relations.find(({ propertyPath }) => propertyPath === relation);
+  const inverse = declared?.inverseRelation;
+  if (!declared?.isOneToMany || !inverse) {
+    throw new TypeError(
+      `${rows.metadata.name} has no one-to-many relation "${relation}": some() names a property with @OneToMany().`,
+    );
   }
-  const below = sql.name();
-  const joined = inverse.joinColumns.map(
-    (column) => `${below}.${column.propertyPath} = ${alias}.${column.referencedColumn?.propertyPath ?? 'id'}`,
-  );
-  const query = sql.query.subQuery().select('1').from<ObjectLiteral>(inverse.entityMetadata.target, below);
-  const text = conditionSql(where, { ...sql, query }, below, subject);
-  return `EXISTS ${query.where(`${joined.join(' AND ')} AND ${text}`).getQuery()}`;
-}
-
-/** @throws TypeError when there is none: names that stand in SQL are those of columns. */
-export function columnOf(property: string, sql: Sql, alias: string): Column {
-  const column = metadataOf(sql, alias).findColumnWithPropertyPath(property);
-  if (!column) throw new TypeError(`${alias} has no column "${property}".`);
-  return column;
-}
-
-function metadataOf({ query }: Sql, alias: string): EntityMetadata {
-  const found = query.expressionMap.aliases.find(({ name }) => name === alias);
-  if (!found?.hasMetadata) throw new TypeError(`The query has no entity under the alias "${alias}".`);
-  return found.metadata;
+  const metadata = inverse.entityMetadata;
+  if (metadata.tableType === 'entity-child') {
+    throw new TypeError(
+      `${metadata.name} shares its table with other entities: some() names relations to whole tables.`,
+    );
+  }
+  const alias = sql.name();
+  const { deleteDateColumn } = metadata;
+  const conditions = [
+    ...inverse.joinColumns.map(({ databaseName, referencedColumn }) => {
+      if (!referencedColumn) throw new TypeError(`The relation "${relation}" joins nothing.`);
+      const above = `${quoted(rows.alias)}.${quoted(referencedColumn.databaseName)}`;
+      return `${quoted(alias)}.${quoted(databaseName)} = ${above}`;
+    }),
+    // What is softly deleted is not loaded with an object either.
+    ...(deleteDateColumn ? [`${quoted(alias)}.${quoted(deleteDateColumn.databaseName)} IS NULL`] : []),
+    conditionSql(where, sql, { metadata, alias }, subject),
+  ];
+  const table = metadata.tablePath.split('.').map(quoted).join('.');
+  return `EXISTS (SELECT 1 FROM ${table} ${quoted(alias)} WHERE ${conditions.join(' AND ')})`;
 }

@@ -3,6 +3,8 @@ export const SUBJECT: unique symbol = Symbol('nestjs-zero-trust:subject');
 
 type Scalar = string | number | boolean;
 type PropertyOf<T> = keyof T & string;
+/** What a property may be compared with: values of its own type, and whoever asks where it is a text. */
+type ComparableTo<Value> = (Value & Scalar) | (Extract<Value, string> extends never ? never : typeof SUBJECT);
 type ElementOf<Value> = Value extends readonly (infer Element)[] ? Element : never;
 
 /**
@@ -22,7 +24,7 @@ export type Condition<T> =
 /** A column of the object has this value, or that of whoever asks: `is('ownerId', SUBJECT)`. */
 export function is<T, Property extends PropertyOf<T> = PropertyOf<T>>(
   property: Property,
-  value: (T[Property] & Scalar) | typeof SUBJECT,
+  value: ComparableTo<T[Property]>,
 ): Condition<T> {
   return oneOf<T, Property>(property, [value]);
 }
@@ -30,7 +32,7 @@ export function is<T, Property extends PropertyOf<T> = PropertyOf<T>>(
 /** A column of the object has one of these values. @throws TypeError when there are none. */
 export function oneOf<T, Property extends PropertyOf<T> = PropertyOf<T>>(
   property: Property,
-  values: readonly ((T[Property] & Scalar) | typeof SUBJECT)[],
+  values: readonly ComparableTo<T[Property]>[],
 ): Condition<T> {
   if (values.length === 0)
     throw new TypeError(`oneOf("${property}"): name a value; nothing would ever hold.`);
@@ -79,24 +81,32 @@ function isComparable(value: unknown): boolean {
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
-/** What is asked for, as PostgreSQL writes it: UUIDs in lower case. An authenticator of the host may write them otherwise. */
-export function asStored<Value>(value: Value): Value {
-  return typeof value === 'string' && UUID.test(value) ? (value.toLowerCase() as Value) : value;
+/**
+ * What is asked for, as it may stand in an object: as it is and, of a UUID, as PostgreSQL writes it. An authenticator of
+ * the host may write them otherwise.
+ */
+export function formsOf(wanted: Scalar | typeof SUBJECT, subject: string): readonly Scalar[] {
+  const value = wanted === SUBJECT ? subject : wanted;
+  if (typeof value !== 'string' || !UUID.test(value) || value === value.toLowerCase()) return [value];
+  return [value, value.toLowerCase()];
 }
 
 /**
  * Asks it of an object that is at hand.
  *
- * @throws TypeError when a property was not loaded: what is not known is no answer.
+ * @throws TypeError when a property was not loaded, or is of another type than it is compared with: what is not known is
+ * no answer, and `not()` would make a yes of it.
  */
 export function holdsFor<T>(condition: Condition<T>, object: T, subject: string): boolean {
   switch (condition.kind) {
     case 'is': {
       const value = loaded(object, condition.property);
-      return (
-        value !== null &&
-        condition.values.some((wanted) => asStored(wanted === SUBJECT ? subject : wanted) === value)
-      );
+      if (value === null) return false;
+      const wanted = condition.values.flatMap((each) => formsOf(each, subject));
+      if (wanted.some((each) => typeof each !== typeof value)) {
+        throw new TypeError(`"${condition.property}" is compared with a value of another type.`);
+      }
+      return wanted.some((each) => each === value);
     }
     case 'some': {
       const related = loaded(object, condition.relation);

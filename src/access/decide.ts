@@ -15,7 +15,8 @@ export interface AccessQuestion<T = unknown> {
   readonly assurance?: AssuranceDemand | undefined;
   /**
    * Where it must be held, when it need not be everywhere: in the tenant of the request; or `somewhere`, for what is
-   * narrowed afterwards (a list by its filter, an object that has yet to be loaded).
+   * narrowed afterwards (a list by its filter, an object that has yet to be loaded). With an object it is held where that
+   * lies, as its rule says, and nowhere else: of a tenant too.
    */
   readonly within?: 'tenant' | 'somewhere' | undefined;
   /** The object, where one is decided on. `object: null` is one that does not exist. */
@@ -70,7 +71,8 @@ function judge<T>({
   resource,
   context,
 }: AccessQuestion<T>): Decision {
-  const permissions = typeof permission === 'string' ? [permission] : permission;
+  // A copy, so that a hole in the list is asked for like any name: nobody holds it.
+  const permissions = typeof permission === 'string' ? [permission] : [...permission];
   // An empty demand would be met by everybody.
   if (permissions.length === 0) return refuse('nothing was demanded');
 
@@ -82,10 +84,12 @@ function judge<T>({
   // An object that was not found is in no scope: that somebody lacks the permission comes first all the same.
   const object = resource?.object ?? undefined;
   const isSomewhere = object === undefined && (within === 'somewhere' || resource !== undefined);
-  const scopes = [
-    ...(within === 'tenant' && tenant !== undefined ? [tenantScope(tenant)] : []),
-    ...(resource !== undefined && object !== undefined ? scopesOf(resource.rule, object) : []),
-  ];
+  const scopes =
+    resource !== undefined && object !== undefined
+      ? scopesOf(resource.rule, object)
+      : within === 'tenant' && tenant !== undefined
+        ? [tenantScope(tenant)]
+        : NO_SCOPES;
   // Naming two permissions is AND.
   const holds = (each: string): boolean =>
     isTrue(isSomewhere ? held.holdsSomewhere(each) : held.holds(each, scopes));
@@ -130,7 +134,7 @@ function isOfTenant<T>({ scopes }: ObjectRule<T>, object: T, tenant: string | un
 function idAt<T>(object: T, property: keyof T & string): string | null {
   const id = loaded(object, property);
   if (id === null || typeof id === 'string') return id;
-  if (typeof id === 'number' || typeof id === 'bigint') return id.toString();
+  if (typeof id === 'bigint' || (typeof id === 'number' && Number.isSafeInteger(id))) return id.toString();
   throw new TypeError(`"${property}" is no id.`);
 }
 

@@ -39,11 +39,12 @@ export class HeldTable implements Held {
     };
     this.#places = places;
     this.#everywhere = bitsOf(held.get('') ?? []);
-    const scoped = [...held].filter(([scope]) => scope !== '');
-    this.#scoped =
-      scoped.length === 0
-        ? undefined
-        : new Map(scoped.map(([scope, permissions]) => [scope, bitsOf(permissions)]));
+    const scoped = [...held].flatMap(([scope, permissions]): [string, Bits][] => {
+      const bits = scope === '' ? undefined : bitsOf(permissions);
+      // Where nothing is held, there is nothing to look for: no tenant to be of either.
+      return bits?.some((word) => word !== 0) ? [[scope, bits]] : [];
+    });
+    this.#scoped = scoped.length === 0 ? undefined : new Map(scoped);
   }
 
   holds(permission: string, scopes: readonly string[]): boolean {

@@ -4,7 +4,8 @@ import type { Principal } from '../core/principal.js';
 import type { HeldTable } from './held.js';
 import type { ObjectRule } from './object-rule.js';
 import { TENANT_KIND } from './scope.js';
-import { columnOf, conditionSql, type Sql } from './condition.sql.js';
+import { comparedColumn, type Rows } from './column.sql.js';
+import { conditionSql, type Sql } from './condition.sql.js';
 
 /** For whom a list is narrowed. */
 export interface FilterContext {
@@ -34,71 +35,99 @@ export class ListFilter<T> {
     }
   }
 
-  /** Adds the condition to what the query says already, and returns the query. `alias`: whose rows are narrowed. */
+  /**
+   * Adds the condition to what the query says already, which is put in brackets, and returns the query. `alias`: whose
+   * rows are narrowed. Afterwards the query takes no `where()` and no `orWhere()`: they would take the filter away.
+   */
   applyTo<Entity extends T & ObjectLiteral>(
     query: SelectQueryBuilder<Entity>,
     alias: string = query.alias,
   ): SelectQueryBuilder<Entity> {
-    return query.andWhere(this.expression(query, alias));
+    const { expressionMap } = query;
+    const condition = expressionMap.wheres;
+    // "a OR b AND filter" would let in every a.
+    if (condition.length > 0) {
+      expressionMap.wheres = [{ type: 'simple', condition: { operator: 'brackets', condition } }];
+    }
+    query.andWhere(this.expression(query, alias));
+    const late = (): never => {
+      throw new TypeError(
+        'where() and orWhere() would take the filter of the list away: call them before applyTo(), or andWhere() after it.',
+      );
+    };
+    return Object.assign(query, { where: late, orWhere: late });
   }
 
-  /** The same as an expression, for `where`, `andWhere` and other brackets of the same query. */
+  /**
+   * The same as an expression, for `where`, `andWhere` and other brackets of the same query.
+   *
+   * @throws TypeError when the query has no entity under the alias, or it lacks what the rule looks at.
+   */
   expression<Entity extends ObjectLiteral>(
     query: SelectQueryBuilder<Entity>,
     alias: string = query.alias,
   ): Brackets {
+    const found = query.expressionMap.aliases.find(({ name }) => name === alias);
+    if (!found?.hasMetadata) {
+      throw new TypeError(
+        `The query has no entity under the alias "${alias}": name the one whose rows are listed.`,
+      );
+    }
     const parameters: Record<string, unknown> = {};
+    const taken = query.getParameters();
     const bind = (value: unknown): string => {
-      const name = uniqueName();
+      let name = uniqueName();
+      while (Object.hasOwn(taken, name)) name = uniqueName();
       parameters[name] = value;
       return name;
     };
-    const sql: Sql = { query, bind, name: uniqueName };
-    const text = this.#text(sql, alias);
+    const text = this.#text({ bind, name: uniqueName }, { metadata: found.metadata, alias });
     return new Brackets((where: WhereExpressionBuilder) => {
       where.where(text, parameters);
     });
   }
 
   /** In the order of `decide()`: what is held for the object, its tenant, then the rule or what overrides it. */
-  #text(sql: Sql, alias: string): string {
+  #text(sql: Sql, rows: Rows): string {
     const { permissions, principal } = this.context;
     const { rule } = this;
     if (permissions.length === 0 || !rule.when) return 'FALSE';
-    const ruled = conditionSql(rule.when, sql, alias, principal.subject);
+    const ruled = conditionSql(rule.when, sql, rows, principal.subject);
     const overridden =
-      rule.overriddenBy === undefined ? 'FALSE' : this.#heldText(rule.overriddenBy, sql, alias);
+      rule.overriddenBy === undefined ? 'FALSE' : this.#heldText(rule.overriddenBy, sql, rows);
     return [
-      ...permissions.map((permission) => this.#heldText(permission, sql, alias)),
-      this.#tenantText(sql, alias),
+      ...permissions.map((permission) => this.#heldText(permission, sql, rows)),
+      this.#tenantText(sql, rows),
       `(${overridden} OR ${ruled})`,
     ].join(' AND ');
   }
 
-  #heldText(permission: string, sql: Sql, alias: string): string {
+  #heldText(permission: string, sql: Sql, rows: Rows): string {
     const { held } = this.context;
     if (held.holds(permission, [])) return 'TRUE';
     const scopes = held.scopesOf(permission);
-    const within = Object.entries(this.rule.scopes ?? {}).flatMap(([kind, property]) => {
+    const within = Object.entries(this.rule.scopes ?? {}).map(([kind, property]) => {
       const ids = scopes
         .filter((scope) => scope.startsWith(`${kind}:`))
         .map((scope) => scope.slice(kind.length + 1));
-      // As text: ids of scopes are, and what is no UUID must not become an error of the database.
-      return ids.length === 0 ? [] : [`${idText(property, sql, alias)} = ANY(:${sql.bind(ids)})`];
+      return amongText(property, ids, sql, rows);
     });
     return within.length === 0 ? 'FALSE' : `(${within.join(' OR ')})`;
   }
 
-  #tenantText(sql: Sql, alias: string): string {
+  #tenantText(sql: Sql, rows: Rows): string {
     const property = this.rule.scopes?.[TENANT_KIND];
     if (property === undefined) return 'TRUE';
     const { tenant } = this.context;
-    return tenant === undefined ? 'FALSE' : `${idText(property, sql, alias)} = :${sql.bind(tenant)}`;
+    return amongText(property, tenant === undefined ? [] : [tenant], sql, rows);
   }
 }
 
-function idText(property: string, sql: Sql, alias: string): string {
-  return `CAST(${alias}.${columnOf(property, sql, alias).propertyPath} AS text)`;
+/** What is no id of such a column equals none. */
+function amongText(property: string, ids: readonly string[], sql: Sql, rows: Rows): string {
+  const column = comparedColumn(property, rows);
+  const asked = column.amongIds(ids);
+  return asked.length === 0 ? 'FALSE' : `${column.sql} = ANY(:${sql.bind(asked)})`;
 }
 
 let named = 0;
@@ -106,5 +135,5 @@ let named = 0;
 /** TypeORM keeps the parameters and aliases of a query, and of what is below it, in one drawer. */
 function uniqueName(): string {
   named = (named + 1) % Number.MAX_SAFE_INTEGER;
-  return `zt_${named.toString(36)}`;
+  return `zero_trust_${named.toString(36)}`;
 }

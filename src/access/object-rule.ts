@@ -55,9 +55,10 @@ export function objectRule<T>(rule: ObjectRuleInit<T>): ObjectRule<T> {
     if (!isScopeKind(kind))
       throw new TypeError(`objectRule(): "${kind}" is no kind of scope; use lower-case words.`);
   }
-  if (when === undefined) return Object.freeze({ ...(rule as ObjectRule<T>) });
+  const parts = { ...rule, ...(scopes && { scopes: Object.freeze({ ...scopes }) }) };
+  if (when === undefined) return Object.freeze(parts as ObjectRule<T>);
   return Object.freeze({
-    ...rule,
+    ...parts,
     when,
     holds: (object: T, { subject }: Principal) => holdsFor(when, object, subject),
   });
