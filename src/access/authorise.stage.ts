@@ -5,6 +5,7 @@ import type { Permission } from '../core/permission.js';
 import { PASSED, refused, type JudgedCall, type Stage, type Verdict } from '../core/pipeline.js';
 import type { Principal } from '../core/principal.js';
 import type { RoutePolicy } from '../core/route-policy.js';
+import type { RefusedThing } from '../core/verdict.js';
 import { ZeroTrustError } from '../core/zero-trust-error.js';
 import { keep } from './call.findings.js';
 import { decide, type AccessQuestion, type RefusalReason } from './decide.js';
@@ -99,7 +100,8 @@ export class AuthoriseStage implements Stage {
   async #judgeObject({ execution }: JudgedCall, policy: Policy, question: Question): Promise<Verdict> {
     if (policy.resource === undefined) return deny('there is no such object', 'not-found');
     const resolver = this.resources.resolverOf(policy.resource);
-    const object = await this.resources.load(resolver, this.resources.idIn(execution, resolver));
+    const id = this.resources.idIn(execution, resolver);
+    const object = await this.resources.load(resolver, id);
     const { rule, visible } = resolver;
     const decision = decide({ ...question, resource: { rule, object } });
     if (decision.granted) {
@@ -109,24 +111,39 @@ export class AuthoriseStage implements Stage {
     const { principal, within, context } = question;
     const isVisible =
       visible !== undefined &&
+      // Nobody learns what there is in another tenant.
+      decision.reason !== 'the object belongs to another tenant' &&
       decide({
         ...{ principal, within, context },
         permission: visible.permission,
         resource: { rule: visible.rule, object },
       }).granted;
-    return deny(decision.reason, isVisible ? 'permission-denied' : 'not-found');
+    return deny(decision.reason, isVisible ? 'permission-denied' : 'not-found', {
+      ...demandOf(policy),
+      target: { type: rule.type, id },
+    });
   }
 
-  #refusal(reason: RefusalReason, { assurance }: Policy): Verdict {
+  #refusal(reason: RefusalReason, policy: Policy): Verdict {
+    const { assurance } = policy;
+    const thing = demandOf(policy);
     // What is missing can be had: the challenge says how (RFC 9470).
     const isTooWeak = reason === 'the authentication is too weak or too old';
-    return isTooWeak && assurance ? refused(reason, insufficientAssurance(assurance)) : deny(reason);
+    return isTooWeak && assurance
+      ? refused(reason, insufficientAssurance(assurance), thing)
+      : deny(reason, 'permission-denied', thing);
   }
 }
 
 function deny(
   detail: string,
   code: 'permission-denied' | 'authentication-required' | 'not-found' = 'permission-denied',
+  thing?: RefusedThing,
 ): Verdict {
-  return refused(detail, new ZeroTrustError(code, { detail }));
+  return refused(detail, new ZeroTrustError(code, { detail }), thing);
+}
+
+/** As `AccessService.require` publishes it: what was demanded. */
+function demandOf({ permissions }: Policy): RefusedThing {
+  return { detail: { permission: permissions.join(' ') } };
 }

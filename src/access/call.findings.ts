@@ -1,4 +1,5 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import { ZeroTrustError } from '../core/zero-trust-error.js';
 import { callOf } from './handler-arguments.js';
 import type { ListFilter } from './list-filter.js';
 
@@ -8,13 +9,16 @@ interface Findings {
   readonly filter?: ListFilter<unknown>;
 }
 
-const findings = new WeakMap<object, Findings>();
+/** By the call, and by the handler: one message may be heard by several, each with an object of its own. */
+const findings = new WeakMap<object, WeakMap<object, Findings>>();
 
-/** @throws TypeError for a message whose data is no object: there is nothing to keep it by. */
+/** @throws ZeroTrustError `validation-failed` for a message whose data is no object: there is nothing to keep it by. */
 export function keep(execution: ExecutionContext, found: Findings): void {
   const call = callOf(execution);
-  if (!call) throw new TypeError('A message that asks for a resource carries an object.');
-  findings.set(call, found);
+  if (!call)
+    throw new ZeroTrustError('validation-failed', { detail: 'the data of the message is no object' });
+  const ofCall = findings.get(call) ?? new WeakMap<object, Findings>();
+  findings.set(call, ofCall.set(execution.getHandler(), found));
 }
 
 /**
@@ -45,5 +49,5 @@ export const CurrentFilter = createParamDecorator(
 
 function foundFor(execution: ExecutionContext): Findings | undefined {
   const call = callOf(execution);
-  return call && findings.get(call);
+  return call && findings.get(call)?.get(execution.getHandler());
 }

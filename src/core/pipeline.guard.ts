@@ -59,7 +59,7 @@ export class PipelineGuard implements CanActivate {
   }
 
   async #refuse(verdict: Exclude<Verdict, { passed: true }>, context: RequestContext): Promise<never> {
-    const { error, reason } = verdict;
+    const { error, reason, target, detail } = verdict;
     const publish = (): Promise<void> =>
       this.events.publish({
         action:
@@ -71,7 +71,8 @@ export class PipelineGuard implements CanActivate {
         outcome: 'failure',
         delivery: 'detached',
         reason,
-        detail: { code: error.code },
+        ...(target && { target }),
+        detail: { ...detail, code: error.code },
       });
     const recorded = RequestContext.current() === context ? publish() : RequestContext.run(context, publish);
     // A store did not answer in time: do not wait for it once more. What records counts what it could not write.

@@ -1,18 +1,25 @@
+import type { SecurityEvent } from './security-events.js';
 import { ZeroTrustError } from './zero-trust-error.js';
 
 /** A decision is a value, two-valued: it lets the call pass, or it refuses with both voices. */
 export type Verdict =
   | { readonly passed: true }
-  | { readonly passed: false; readonly reason: string; readonly error: ZeroTrustError };
+  | (RefusedThing & { readonly passed: false; readonly reason: string; readonly error: ZeroTrustError });
+
+/** What was refused, for log and audit. */
+export interface RefusedThing {
+  readonly target?: SecurityEvent['target'];
+  readonly detail?: SecurityEvent['detail'];
+}
 
 export type Refusal = Exclude<Verdict, { passed: true }>;
 
 /** The verdict of a stage that has nothing against a call. */
 export const PASSED: Verdict = Object.freeze({ passed: true });
 
-/** Refuses: `error` is for the caller, `reason` (a fixed phrase) for log and audit. */
-export function refused(reason: string, error: ZeroTrustError): Verdict {
-  return { passed: false, reason, error };
+/** Refuses: `error` is for the caller, `reason` (a fixed phrase) and `thing` for log and audit. */
+export function refused(reason: string, error: ZeroTrustError, thing: RefusedThing = {}): Verdict {
+  return { ...thing, passed: false, reason, error };
 }
 
 /** Whatever is thrown on the way is a refusal (ASVS 16.5.3). */
