@@ -1,15 +1,11 @@
 // npm run bench: what the kit costs, measured beside bare Nest and beside what people use today.
-import { randomBytes } from 'node:crypto';
 import { readArguments, USAGE } from './arguments.mjs';
 import { CASES } from './cases.mjs';
-import { build } from './build.mjs';
-import { prepareDatabase } from './database.mjs';
 import { assertServes, load, measure } from './measure.mjs';
+import { LIVE_SESSIONS, prepare } from './prepare.mjs';
 import { figuresOf, markdown, writeBetweenMarkers } from './report.mjs';
-import { pinLoadGenerator, ServerProcess } from './server-process.mjs';
-import { Tokens } from './tokens.mjs';
+import { ServerProcess } from './server-process.mjs';
 
-const LIVE_SESSIONS = 1000;
 const WARM_UP_SECONDS = 2;
 
 const options = readArguments(
@@ -29,44 +25,29 @@ if (options.help) {
 const progress = (line) => console.error(line);
 const cases = CASES.filter(({ name }) => options.cases.includes(name));
 
-progress('building');
-build();
-
-const pinned = pinLoadGenerator();
-const closing = [];
 const runs = {};
+let prepared;
 try {
-  const database = await prepareDatabase(LIVE_SESSIONS, progress);
-  const { stop, users, ...urls } = database;
-  closing.push(stop);
-  const secret = randomBytes(32).toString('base64url');
-  const masterKey = randomBytes(32).toString('base64');
-  const settings = { ...urls, secret, masterKey, sessions: LIVE_SESSIONS };
-  progress(`opening ${LIVE_SESSIONS} sessions`);
-  const tokens = await Tokens.prepare(
-    settings,
-    users,
-    cases.some((each) => each.tokens !== 'shared-secret'),
-  );
-  closing.push(() => tokens.stop());
-
-  for (const adapter of options.adapters) runs[adapter] = await measureAdapter(adapter, settings, tokens);
+  prepared = await prepare(cases, progress);
+  for (const adapter of options.adapters) runs[adapter] = await measureAdapter(adapter, prepared);
 } catch (error) {
   console.error(error);
   process.exitCode = 1;
 } finally {
-  for (const close of closing.reverse()) await close();
+  await prepared?.close();
 }
 
 if (process.exitCode !== 1) {
   const figures = figuresOf(runs, cases);
-  const text = markdown(figures, options, pinned);
-  console.log(options.json ? JSON.stringify({ options, pinned, figures, runs }, undefined, 2) : text);
+  const text = markdown(figures, options, prepared.pinned);
+  console.log(
+    options.json ? JSON.stringify({ options, pinned: prepared.pinned, figures, runs }, undefined, 2) : text,
+  );
   if (options.write !== undefined) await writeBetweenMarkers(options.write, text);
 }
 
 /** Every case of one adapter, interleaved: in each round all of them in turn, so that a slow minute is everybody's. */
-async function measureAdapter(adapter, settings, tokens) {
+async function measureAdapter(adapter, { settings, tokens }) {
   const servers = new Map();
   const measured = Object.fromEntries(cases.map(({ name }) => [name, []]));
   const amounts = new Map();

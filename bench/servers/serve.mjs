@@ -1,5 +1,6 @@
 // The child's side of every server: an application on a free port, and answers to what the benchmark asks.
 import 'reflect-metadata';
+import { Session } from 'node:inspector/promises';
 import { NestFactory } from '@nestjs/core';
 
 export { decorate } from './decorate.mjs';
@@ -18,7 +19,18 @@ export async function createApplication(module) {
 
 export async function serve(app) {
   await app.listen(0, '127.0.0.1');
-  answerQuestions({ cpu: () => process.cpuUsage() });
+  const profiler = new Session();
+  profiler.connect();
+  answerQuestions({
+    cpu: () => process.cpuUsage(),
+    profile: async () => {
+      await profiler.post('Profiler.enable');
+      await profiler.post('Profiler.setSamplingInterval', { interval: 200 });
+      await profiler.post('Profiler.start');
+      return {};
+    },
+    profiled: () => profiler.post('Profiler.stop'),
+  });
   const { port } = app.getHttpServer().address();
   process.send({ url: `http://127.0.0.1:${port}/documents` });
 }

@@ -1,0 +1,63 @@
+// From a CPU profile to sums: self time by function, and by the room or package that the time is spent for.
+
+/** The room, or package, that a frame's own lines belong to; undefined for Node.js and V8, which work for others. */
+function ownerOf({ url, functionName }) {
+  if (functionName === '(garbage collector)') return 'garbage collection';
+  const room = /\/dist\/([a-z-]+)\/[^/]+\.js$/.exec(url);
+  if (room && !url.includes('/node_modules/')) return `src/${room[1]}`;
+  const found = /\/node_modules\/((?:@[^/]+\/)?[^/]+)\/(?!.*\/node_modules\/)/.exec(url);
+  return found ? packageOf(found[1]) : undefined;
+}
+
+function packageOf(name) {
+  if (name === '@nestjs/core' || name === '@nestjs/common' || name === 'rxjs') return 'Nest';
+  if (name.startsWith('@nestjs/platform-')) return 'Nest';
+  if (name === 'fastify' || name.startsWith('@fastify/') || name === 'find-my-way') return 'Fastify';
+  if (['express', 'router', 'body-parser', 'finalhandler', 'path-to-regexp', 'send'].includes(name))
+    return 'Express';
+  return ['pg', 'pg-protocol', 'typeorm', 'pg-pool'].includes(name) ? 'PostgreSQL' : name;
+}
+
+const isIdle = ({ functionName }) => functionName === '(idle)';
+
+/** Calls `take` with each node, the microseconds of its own lines a request, and the owner of its nearest caller. */
+function walk({ nodes, samples, timeDeltas }, requests, take) {
+  const own = new Map();
+  samples.forEach((id, at) => own.set(id, (own.get(id) ?? 0) + timeDeltas[at]));
+  const byId = new Map(nodes.map((node) => [node.id, node]));
+  const pending = [[nodes[0], undefined]];
+  while (pending.length > 0) {
+    const [node, caller] = pending.pop();
+    const owner = ownerOf(node.callFrame);
+    const payer = owner ?? caller;
+    if (!isIdle(node.callFrame)) take(node.callFrame, (own.get(node.id) ?? 0) / requests, owner, payer);
+    for (const id of node.children ?? []) pending.push([byId.get(id), payer]);
+  }
+}
+
+/** @returns for each room and package its own microseconds a request, and those with what it calls of Node.js. */
+export function roomsOf(profile, requests) {
+  const sums = new Map();
+  const sumOf = (name) => {
+    if (!sums.has(name)) sums.set(name, { self: 0, withNode: 0 });
+    return sums.get(name);
+  };
+  walk(profile, requests, ({ functionName }, microseconds, owner, payer) => {
+    const nobody = functionName === '(program)' ? 'the system and native code' : 'Node.js on its own';
+    sumOf(owner ?? nobody).self += owner === undefined && payer !== undefined ? 0 : microseconds;
+    sumOf(payer ?? nobody).withNode += microseconds;
+  });
+  return sums;
+}
+
+/** @returns for each function its own microseconds a request. */
+export function functionsOf(profile, requests) {
+  const sums = new Map();
+  walk(profile, requests, ({ functionName, url, lineNumber }, microseconds) => {
+    const place = url.replace(/^.*\/(?=dist\/)|^.*\/node_modules\//, '');
+    const name =
+      `${functionName || '(anonymous)'} ${place === '' ? '' : `${place}:${lineNumber + 1}`}`.trim();
+    sums.set(name, (sums.get(name) ?? 0) + microseconds);
+  });
+  return sums;
+}
