@@ -10,6 +10,7 @@ import { mediaTypeFault } from './request-content.js';
 import { requestIdOf } from './request-id.js';
 import { requestLineFault } from './request-line.js';
 import { RequestLog } from './request-log.js';
+import { StandingFields } from './standing-fields.js';
 
 /** What both adapters' requests have in common. */
 interface EdgeRequest {
@@ -83,9 +84,11 @@ export class RequestContextOpening implements OnApplicationShutdown {
       userAgent: raw.headers['user-agent'],
     });
     opened.set(raw, context);
-    // Ours alone: an id from outside could be chosen to collide with another request's.
-    response.setHeader('X-Request-Id', context.id);
-    response.setHeader('Cache-Control', 'no-store');
+    // Where no server named the request: it was injected, or its server is not the application's.
+    if (!StandingFields.areOn(response)) {
+      response.setHeader('X-Request-Id', context.id);
+      response.setHeader('Cache-Control', 'no-store');
+    }
     if (this.settings.requestLog) this.log.watch(context, response);
     return context;
   }

@@ -1,29 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { PROTECTIVE_HEADERS } from './protective-headers.js';
+import type { StandingFields } from './standing-fields.js';
 
-const ids = new WeakMap<IncomingMessage, string>();
+const ID = Symbol('nestjs-zero-trust:request-id');
 
 /**
  * Names each request when it leaves Node's parser, before the adapter sees it: what the adapter answers on its own,
- * a CORS preflight or a target that it cannot route, bears an id too.
+ * a CORS preflight or a target that it cannot route, bears an id and the fields of every other answer too.
  */
-export function nameRequests(server: Server): void {
+export function nameRequests(server: Server, fields: StandingFields): void {
   server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
-    response.setHeader('X-Request-Id', requestIdOf(request));
-    response.setHeader('Cache-Control', 'no-store');
-    // Fastify answers a preflight before the hook that sets the others.
-    if (request.method === 'OPTIONS') {
-      for (const [name, value] of Object.entries(PROTECTIVE_HEADERS)) response.setHeader(name, value);
-    }
+    fields.putOn(response, requestIdOf(request));
   });
 }
 
 /** Ours alone: an id from outside could be chosen to collide with another request's. */
 export function requestIdOf(request: IncomingMessage): string {
-  const known = ids.get(request);
-  if (known !== undefined) return known;
-  const id = randomUUID();
-  ids.set(request, id);
-  return id;
+  // On the request itself: of all requests together a WeakMap would have to be kept, at a multiple of the cost.
+  return ((request as { [ID]?: string })[ID] ??= randomUUID());
 }

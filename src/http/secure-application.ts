@@ -10,6 +10,7 @@ import { answerFrameworkErrors } from './framework-errors.js';
 import { ProblemFilter } from './problem.filter.js';
 import { bodyFault, encodingFault, parseJson } from './request-content.js';
 import { nameRequests } from './request-id.js';
+import { StandingFields } from './standing-fields.js';
 import { assertStrictParser } from './strict-parser.js';
 
 const CHECK_CONNECTIONS_EVERY_MS = 1_000;
@@ -42,12 +43,14 @@ export async function secureApplication(app: INestApplication): Promise<void> {
     Object.defineProperty(express.request, 'fresh', { value: false });
   }
 
+  const fields = new Map<string, string>([['Cache-Control', 'no-store']]);
   aheadOfEverything(secured, isFastify, () => {
-    nameCrossSiteRefusals(secured, () => {
+    const found = nameCrossSiteRefusals(secured, () => {
       setHeaders(secured);
       // Cookies or not: what another site makes a browser send changes nothing here (ASVS 3.5.1).
       secured.enableCsrfProtection({ trustedOrigins: [...settings.corsOrigins] });
     });
+    for (const [name, value] of found) fields.set(name, value);
     credentials.crossSiteRefused = true;
     if (settings.corsOrigins.length > 0)
       allowOrigins(secured, settings.corsOrigins, credentials.cookiesInUse);
@@ -71,7 +74,7 @@ export async function secureApplication(app: INestApplication): Promise<void> {
   server.requestTimeout = settings.requestTimeoutMs;
   server.keepAliveTimeout = settings.keepAliveTimeoutMs;
   server.timeout = settings.requestTimeoutMs * 2;
-  nameRequests(server);
+  nameRequests(server, new StandingFields(fields));
   answerClientErrors(server);
   await Promise.resolve();
 }

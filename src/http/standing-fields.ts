@@ -1,0 +1,178 @@
+import {
+  IncomingMessage,
+  ServerResponse,
+  type OutgoingHttpHeaders,
+  validateHeaderName,
+  validateHeaderValue,
+} from 'node:http';
+import { Socket } from 'node:net';
+
+type Field = readonly [name: string, value: string];
+
+const FIELDS = Symbol('nestjs-zero-trust:standing-fields');
+const ID = Symbol('nestjs-zero-trust:request-id');
+
+/** What Node.js does with header fields in the end: `headers` are those of `setHeader`, or what `writeHead` was given. */
+interface StoresFields {
+  _storeHeader(firstLine: string, headers: unknown): void;
+  getRawHeaderNames(): string[];
+}
+
+type Bearing = ServerResponse & StoresFields & { [FIELDS]?: StandingFields | undefined; [ID]?: string };
+
+const node = ServerResponse.prototype as ServerResponse & StoresFields;
+
+/**
+ * Header fields that every answer bears, and its id. Node.js checks and stores each field of each answer anew, which
+ * costs more than all checks of a request together: here they are checked once and written as one text. Whoever sets
+ * one of them, takes it away or asks for it, meets what `setHeader` would have left there.
+ */
+export class StandingFields {
+  readonly #fields: ReadonlyMap<string, Field>;
+  readonly #text: string;
+  readonly #isWritten: boolean;
+
+  constructor(fields: Iterable<Field>) {
+    this.#fields = new Map([...fields].map((field) => [field[0].toLowerCase(), field]));
+    for (const [name, value] of this.#fields.values()) {
+      validateHeaderName(name);
+      validateHeaderValue(name, value);
+    }
+    this.#text = textOf(this.#fields.values());
+    this.#isWritten = this.#try();
+  }
+
+  /** Puts them on an answer that has no field yet. @param id of the request; made by us, so that it needs no check */
+  putOn(response: ServerResponse, id: string): void {
+    const bearing = response as Bearing;
+    // HTTP/2 has no such text.
+    if (!this.#isWritten || !(response instanceof ServerResponse)) {
+      for (const [name, value] of this.#fields.values()) response.setHeader(name, value);
+      response.setHeader('X-Request-Id', id);
+      return;
+    }
+    this.#give(bearing, id);
+  }
+
+  #give(bearing: Bearing, id: string): void {
+    bearing[FIELDS] = this;
+    bearing[ID] = id;
+    bearing._storeHeader = storeHeader;
+    bearing.getHeader = getHeader;
+    bearing.hasHeader = hasHeader;
+    bearing.getHeaders = getHeaders;
+    bearing.getHeaderNames = getHeaderNames;
+    bearing.removeHeader = removeHeader;
+    bearing.appendHeader = appendHeader;
+  }
+
+  /** Whether an answer bears them, of whichever application. */
+  static areOn(response: object): boolean {
+    return (response as Partial<Bearing>)[FIELDS] !== undefined;
+  }
+
+  has(name: string): boolean {
+    return this.#fields.has(name) || name === 'x-request-id';
+  }
+
+  valueOf(name: string, id: string | undefined): string | undefined {
+    return name === 'x-request-id' ? id : this.#fields.get(name)?.[1];
+  }
+
+  all(id: string): Field[] {
+    return [...this.#fields.values(), ['X-Request-Id', id]];
+  }
+
+  textFor(id: string): string {
+    return `${this.#text}X-Request-Id: ${id}\r\n`;
+  }
+
+  /** Whether one of them is among header fields in any of the shapes that `writeHead` takes. */
+  areAmong(headers: unknown): boolean {
+    if (Array.isArray(headers)) return true;
+    for (const name in headers as object) if (this.has(name.toLowerCase())) return true;
+    return false;
+  }
+
+  /** Whether this Node.js writes answers as we know it: where it does not, each field is set one by one. */
+  #try(): boolean {
+    const answer = new ServerResponse(new IncomingMessage(new Socket())) as Bearing & { _header?: unknown };
+    this.#give(answer, 'id');
+    answer.setHeader('Content-Length', '0');
+    answer.writeHead(200);
+    return String(answer._header).includes(`\r\n${this.#text}X-Request-Id: id\r\nContent-Length: 0\r\n`);
+  }
+}
+
+function textOf(fields: Iterable<Field>): string {
+  let text = '';
+  for (const [name, value] of fields) text += `${name}: ${value}\r\n`;
+  return text;
+}
+
+/** From here on they are fields like all others. */
+function setEach(response: Bearing): void {
+  const { [FIELDS]: fields, [ID]: id = '' } = response;
+  if (!fields || response.headersSent) return;
+  response[FIELDS] = undefined;
+  for (const [name, value] of fields.all(id)) {
+    if (!node.hasHeader.call(response, name)) node.setHeader.call(response, name, value);
+  }
+}
+
+function storeHeader(this: Bearing, firstLine: string, headers: unknown): void {
+  const { [FIELDS]: fields, [ID]: id = '' } = this;
+  if (!fields) node._storeHeader.call(this, firstLine, headers);
+  else if (!fields.areAmong(headers)) node._storeHeader.call(this, firstLine + fields.textFor(id), headers);
+  else storeEach(this, firstLine, headers);
+}
+
+/** Somebody set one of them: theirs counts, and twice is not what they meant. */
+function storeEach(response: Bearing, firstLine: string, headers: unknown): void {
+  // Fields that were set before are what Node.js hands on, and with them whatever `writeHead` was given.
+  const given = node.getHeaderNames.call(response).length > 0 ? [] : pairsOf(headers);
+  setEach(response);
+  for (const [name] of given) node.removeHeader.call(response, name);
+  for (const [name, value] of given) node.appendHeader.call(response, name, value);
+  const names = node.getRawHeaderNames.call(response);
+  const all = names.map((name) => [name, node.getHeader.call(response, name)]);
+  node._storeHeader.call(response, firstLine, Object.fromEntries(all));
+}
+
+/** `writeHead` takes an object, names and values in turn, or pairs. */
+function pairsOf(headers: unknown): [string, string | string[]][] {
+  if (!Array.isArray(headers)) return Object.entries(headers as Record<string, string>);
+  const list = headers as unknown[];
+  if (list.every((each) => Array.isArray(each))) return list as [string, string | string[]][];
+  return list.flatMap((name, at) => (at % 2 === 0 ? [[name, list[at + 1]]] : [])) as [string, string][];
+}
+
+function getHeader(this: Bearing, name: string): ReturnType<ServerResponse['getHeader']> {
+  return node.getHeader.call(this, name) ?? this[FIELDS]?.valueOf(name.toLowerCase(), this[ID]);
+}
+
+function hasHeader(this: Bearing, name: string): boolean {
+  return node.hasHeader.call(this, name) || (this[FIELDS]?.has(name.toLowerCase()) ?? false);
+}
+
+function getHeaders(this: Bearing): OutgoingHttpHeaders {
+  const { [FIELDS]: fields, [ID]: id = '' } = this;
+  const standing = fields?.all(id).map(([name, value]) => [name.toLowerCase(), value] as const) ?? [];
+  const none = Object.create(null) as OutgoingHttpHeaders;
+  return Object.assign(none, Object.fromEntries(standing), node.getHeaders.call(this));
+}
+
+function getHeaderNames(this: Bearing): string[] {
+  return Object.keys(this.getHeaders());
+}
+
+function removeHeader(this: Bearing, name: string): void {
+  if (this[FIELDS]?.has(name.toLowerCase())) setEach(this);
+  node.removeHeader.call(this, name);
+}
+
+function appendHeader(this: Bearing, name: string, value: string | readonly string[]): Bearing {
+  if (this[FIELDS]?.has(name.toLowerCase())) setEach(this);
+  node.appendHeader.call(this, name, value);
+  return this;
+}

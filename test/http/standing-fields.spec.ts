@@ -1,0 +1,153 @@
+import * as fc from 'fast-check';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import { describe, expect, test } from 'vitest';
+import { StandingFields } from '../../src/http/standing-fields.js';
+
+const FIELDS: readonly (readonly [string, string])[] = [
+  ['Cache-Control', 'no-store'],
+  ['Content-Security-Policy', "default-src 'none'"],
+  ['X-Frame-Options', 'DENY'],
+];
+const ID = '6b1c2d3e-0000-4000-8000-000000000000';
+const fields = new StandingFields(FIELDS);
+
+const answer = (): ServerResponse => new ServerResponse(new IncomingMessage(new Socket()));
+
+function bearing(): ServerResponse {
+  const response = answer();
+  fields.putOn(response, ID);
+  return response;
+}
+
+/** The same as everybody else would set them. */
+function setOneByOne(): ServerResponse {
+  const response = answer();
+  for (const [name, value] of [...FIELDS, ['X-Request-Id', ID] as const]) response.setHeader(name, value);
+  return response;
+}
+
+/** What goes over the wire, in no order; its date is the second in which it is asked. */
+function written(response: ServerResponse): string[] {
+  const { _header: text } = response as unknown as { readonly _header: string };
+  return text
+    .split('\r\n')
+    .filter((line) => line !== '' && !line.startsWith('Date: '))
+    .sort();
+}
+
+const seen = (response: ServerResponse): unknown => ({
+  headers: Object.fromEntries(Object.entries(response.getHeaders()).sort()),
+  names: response.getHeaderNames().sort(),
+});
+
+type Step = (response: ServerResponse) => unknown;
+
+const name = fc.constantFrom(
+  ...['Cache-Control', 'cache-control', 'X-FRAME-OPTIONS', 'x-request-id', 'Content-Security-Policy'],
+  ...['Content-Type', 'Vary', 'ETag'],
+);
+const value = fc.constantFrom('a', 'b, c', 'max-age=1');
+const step: fc.Arbitrary<Step> = fc.oneof(
+  fc.tuple(name, value).map(
+    ([of, to]): Step =>
+      (response) =>
+        response.setHeader(of, to),
+  ),
+  fc.tuple(name, value).map(
+    ([of, to]): Step =>
+      (response) =>
+        response.appendHeader(of, to),
+  ),
+  name.map((of): Step => (response) => {
+    response.removeHeader(of);
+  }),
+  name.map(
+    (of): Step =>
+      (response) =>
+        response.getHeader(of),
+  ),
+  name.map(
+    (of): Step =>
+      (response) =>
+        response.hasHeader(of),
+  ),
+  fc.constant<Step>(seen),
+);
+const head: fc.Arbitrary<Step> = fc.oneof(
+  fc.constant<Step>((response) => {
+    response.flushHeaders();
+  }),
+  fc.uniqueArray(fc.tuple(name, value), { selector: ([of]) => of.toLowerCase() }).map(
+    (set): Step =>
+      (response) =>
+        response.writeHead(200, Object.fromEntries(set)),
+  ),
+  fc.uniqueArray(fc.tuple(name, value), { selector: ([of]) => of.toLowerCase() }).map(
+    (set): Step =>
+      (response) =>
+        response.writeHead(200, set.flat()),
+  ),
+);
+
+describe('header fields that every answer bears', () => {
+  test('whoever sets one of them, takes it away or asks for it meets what setHeader would have left there', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 8 }), head, (steps, writeHead) => {
+        const [ours, theirs] = [bearing(), setOneByOne()];
+        for (const each of steps) {
+          const [found, expected] = [each(ours), each(theirs)];
+          if (expected !== theirs) expect(found).toEqual(expected);
+        }
+        writeHead(ours);
+        writeHead(theirs);
+        expect(written(ours)).toEqual(written(theirs));
+        for (const [of] of [...FIELDS, ['X-Request-Id'] as const]) {
+          expect(ours.getHeader(of)).toEqual(theirs.getHeader(of));
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test('V3.4.1 are written once each, with the id of this request and no other', () => {
+    const [first, second] = [bearing(), answer()];
+    fields.putOn(second, 'another');
+    for (const response of [first, second]) response.writeHead(204);
+    for (const [response, id] of [
+      [first, ID],
+      [second, 'another'],
+    ] as const) {
+      const lines = written(response);
+      for (const [name, value] of [...FIELDS, ['X-Request-Id', id] as const]) {
+        expect(lines.filter((line) => line.toLowerCase().startsWith(`${name.toLowerCase()}: `))).toEqual([
+          `${name}: ${value}`,
+        ]);
+      }
+    }
+  });
+
+  test('a field that is set by somebody else as a pair of writeHead is theirs alone', () => {
+    const response = bearing();
+    response.writeHead(200, [['x-frame-options', 'SAMEORIGIN']] as never);
+    expect(written(response).filter((line) => /^x-frame-options:/i.test(line))).toEqual([
+      'x-frame-options: SAMEORIGIN',
+    ]);
+  });
+
+  test('an answer that is no text of HTTP/1 bears them one by one', () => {
+    const set = new Map<string, unknown>();
+    const response = { setHeader: (field: string, to: unknown) => set.set(field, to) };
+    fields.putOn(response as unknown as ServerResponse, ID);
+    expect([...set]).toEqual([...FIELDS, ['X-Request-Id', ID]]);
+    expect(StandingFields.areOn(response)).toBe(false);
+  });
+
+  test.each(['a b', 'a:b', ''])('a name that is none is refused at once: "%s"', (of) => {
+    expect(() => new StandingFields([[of, 'value']])).toThrow(TypeError);
+  });
+
+  test('a value that would begin a line of its own is refused at once', () => {
+    expect(() => new StandingFields([['X-Name', 'a\r\nSet-Cookie: b=c']])).toThrow(TypeError);
+  });
+});
