@@ -3,7 +3,8 @@ import { WsAdapter } from '@nestjs/platform-ws';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { PublicRouteDeclaration } from '../../src/access/access.options.js';
-import { Authenticated, Public } from '../../src/core/route-policy.js';
+import { ReportOnly } from '../../src/core/report-only.js';
+import { Authenticated, Public, RequirePermission } from '../../src/core/route-policy.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import {
   ADAPTERS,
@@ -117,6 +118,30 @@ describe.each(ADAPTERS)('the start on %s with a reviewed list of public routes',
     );
     try {
       expect(await ask(started, 'GET', '/pages')).toEqual({ status: 200, body: 'pages' });
+    } finally {
+      await started.close();
+    }
+  });
+
+  test('V8.1.1 is refused by a handler that is report-only and that nobody reviewed', async () => {
+    @Controller('soon')
+    class SoonController {
+      @Get()
+      @ReportOnly()
+      @RequirePermission('roles:read')
+      read(): string {
+        return 'soon';
+      }
+    }
+    const more = { controllers: [PagesController, SoonController] };
+    expect(await faultsOf(options([ABOUT, NEWS], more))).toEqual([
+      expect.stringContaining('GET /soon is reached by anybody'),
+    ]);
+    const started = await startHostile(
+      options([ABOUT, NEWS, { route: 'GET /soon', reason: 'report-only' }], more),
+    );
+    try {
+      expect(await ask(started, 'GET', '/soon')).toEqual({ status: 200, body: 'soon' });
     } finally {
       await started.close();
     }

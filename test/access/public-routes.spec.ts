@@ -50,6 +50,12 @@ describe('the reviewed list of public routes', () => {
     ).toEqual(['GET /health', 'GET /a', 'GET /b', 'GET /gone']);
   });
 
+  test('V8.1.1 what is report-only is on it, whatever it demands: everybody gets through', () => {
+    const reported = row({ policy: 'permission', permissions: ['a:b'], mode: 'report-only' });
+    expect(publicRoutesDifference([reported], [])).toEqual({ ...NOTHING, unlisted: ['GET /health'] });
+    expect(publicRoutesDifference([reported], listed('GET /health'))).toEqual(NOTHING);
+  });
+
   test('V8.1.1 a name stands for one spelling alone', () => {
     for (const route of [
       'GET /HEALTH',

@@ -140,6 +140,26 @@ describe('zero-trust routes', () => {
     expect(paths).not.toContain('/documents');
   });
 
+  test('RBAC-06 RBAC-07 names versions, hosts, wildcards, redirects, streams and lazy modules once, as they are served', async () => {
+    const argv = ['routes', '--app', host('shapes.module.ts'), '--export', 'createApplication'];
+    const { code, out, err } = await zeroTrust(...argv);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    const ours = /(CatsController|ProfileController|FallbackController|ReportsController)/;
+    const rows = out
+      .split('\n')
+      .filter((line) => ours.test(line))
+      .map((line) => line.split(/ {2,}/).slice(1, 4).join(' | '));
+    expect(rows.sort()).toEqual([
+      'ALL | /api/files/*path | documents:read',
+      'GET | /api/cats version-neutral | documents:read',
+      'GET | /api/profile on :account.example.test | documents:read',
+      'GET | /api/v1/cats v1 | documents:read',
+      'GET | /api/v2/cats v2 | documents:write',
+      'GET | /api/v2/cats/old v2 | public',
+      'GET | /reports | documents:read',
+    ]);
+  });
+
   test('lists what an application that refuses to start has not declared, and exits with 1', async () => {
     const { code, out, err } = await zeroTrust('routes', '--app', host('undeclared.module.ts'));
     expect(code).toBe(1);
