@@ -10,6 +10,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { hostileModule } from '../support/hostile.application.js';
 import { startSample, type Sample } from '../support/sample.js';
 import { AppModule } from '../../sample/src/app.module.js';
+import { DevelopmentModule } from '../../sample/src/development.module.js';
 import { MASTER_KEY, startDocumented } from './documented.application.js';
 
 const FILES = ['/docs', '/docs/start.js', '/docs/swagger-ui.css', '/docs/swagger-ui-bundle.js'];
@@ -29,7 +30,7 @@ function withDocument(options: Partial<OpenApiOptions>): new () => unknown {
 describe.each(ADAPTERS)('who may read the document, on %s', (adapter) => {
   let sample: Sample;
   beforeAll(async () => {
-    sample = await startSample({ adapter, root: withDocument({ page: true, access: 'public' }) });
+    sample = await startSample({ adapter, root: DevelopmentModule });
   });
   afterAll(() => sample.close());
 
@@ -69,7 +70,13 @@ describe.each(ADAPTERS)('who may read the document, on %s', (adapter) => {
       '401 401 401 401 401',
       '200 200 200 200 200',
     ]);
-    expect(await statuses({ page: true, access: 'public' })).toEqual(['200 200 200 200 200']);
+    for (const path of ['/openapi.json', ...FILES])
+      expect((await sample.anonymous.get(path)).status).toBe(200);
+  });
+
+  test('V13.4.5 opened to everybody without a review of it, nothing starts', async () => {
+    const started = startSample({ adapter, root: withDocument({ access: 'public' }) });
+    await expect(started).rejects.toThrow(/GET \/openapi\.json is reached by anybody: .*"publicRoutes"/);
   });
 
   test('V3.4.3 each answer of the page has a nonce of its own, which is all that its policy lets run', async () => {
