@@ -65,12 +65,12 @@ export async function reseed(database: TestDatabase): Promise<void> {
 }
 
 /** Past every policy: what is really there. */
-export async function asSuperuser<Row>(
-  database: TestDatabase,
-  sql: string,
-  values?: unknown[],
-): Promise<Row[]> {
-  const client = new pg.Client({ connectionString: database.superuserUrl });
+export function asSuperuser<Row>(database: TestDatabase, sql: string, values?: unknown[]): Promise<Row[]> {
+  return queryAs(database.superuserUrl, sql, values);
+}
+
+export async function queryAs<Row>(url: string, sql: string, values?: unknown[]): Promise<Row[]> {
+  const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
     const answer = await client.query(sql, values);
