@@ -6,10 +6,11 @@ import { ZeroTrustError } from '../core/zero-trust-error.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { AccessSettings } from './access.settings.js';
 import { isBound } from './actor.js';
-import { GrantsStore, type Until } from './grants.store.js';
+import { GrantsStore, type Grant, type Until } from './grants.store.js';
 import { HeldPermissions } from './held-permissions.js';
 import { conveyedBy, permissionsOf, type RoleGraph } from './role-graph.js';
 import { RolesStore } from './roles.store.js';
+import { kindOf } from './scope.js';
 import { Subjects } from './subjects.js';
 
 /** Whoever holds both can mend everything else; somebody must. */
@@ -108,20 +109,30 @@ export class AccessChanges {
     scope: string | null,
   ): Promise<void> {
     if (!isBound(actor)) return;
-    const conveyed = conveyedBy(graph, await this.grants.rolesHeldUntil(actor.subject, until, scope));
+    // What is held in a scope of a kind that nobody declares conveys nothing there either.
+    const where = scope !== null && this.settings.scopes.includes(kindOf(scope)) ? scope : null;
+    const conveyed = conveyedBy(graph, await this.grants.rolesHeldUntil(actor.subject, until, where));
     for (const permission of permissions) {
       if (!conveyed.has(permission)) deny('the actor does not hold what the change conveys');
     }
   }
 
-  /** Nobody changes a role so that they themselves may do more. @throws ZeroTrustError `permission-denied` */
+  /**
+   * Nobody changes a role so that they themselves may do more: not in more places than before, not for longer, and not
+   * later either.
+   *
+   * @throws ZeroTrustError `permission-denied`
+   */
   async assertNotRaised(actor: Principal, before: RoleGraph, after: RoleGraph): Promise<void> {
     if (!isBound(actor)) return;
     // Also what begins later.
-    const roles = (await this.grants.listOf(actor.subject)).map(({ role }) => role);
-    const held = permissionsOf(before, roles);
-    for (const permission of permissionsOf(after, roles)) {
-      if (!held.has(permission)) deny('the change would raise the actor');
+    const own = await this.grants.listOf(actor.subject);
+    for (const grant of own) {
+      const roles = own.filter((other) => covers(other, grant)).map(({ role }) => role);
+      const held = permissionsOf(before, roles);
+      for (const permission of permissionsOf(after, [grant.role])) {
+        if (!held.has(permission)) deny('the change would raise the actor');
+      }
     }
   }
 
@@ -163,6 +174,15 @@ export class AccessChanges {
     // Who is shut out mends nothing.
     return this.subjects.activeOf(holders);
   }
+}
+
+/** Whether one grant counts wherever and whenever another does. */
+function covers(one: Grant, other: Grant): boolean {
+  return (
+    (one.scope === null || one.scope === other.scope) &&
+    (one.notBefore?.getTime() ?? -Infinity) <= (other.notBefore?.getTime() ?? -Infinity) &&
+    (one.expiresAt?.getTime() ?? Infinity) >= (other.expiresAt?.getTime() ?? Infinity)
+  );
 }
 
 export function deny(detail: string): never {

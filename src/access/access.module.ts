@@ -26,6 +26,7 @@ import { RolesStore } from './roles.store.js';
 import { RouteInventory } from './route-inventory.js';
 import { RouteMatrix } from './route-matrix.js';
 import { Scopes } from './scopes.js';
+import { SeparationReview } from './separation-review.js';
 import { Subjects } from './subjects.js';
 import { TenantTables } from './tenant-tables.js';
 import { Tenants } from './tenants.js';
@@ -49,6 +50,7 @@ import { Tenants } from './tenants.js';
     GrantsStore,
     HeldPermissions,
     AccessExplanation,
+    SeparationReview,
     HandlerAddresses,
     MissingPermissions,
     ReportStore,

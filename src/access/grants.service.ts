@@ -11,7 +11,7 @@ import { canHoldGrants } from './held-permissions.js';
 import { AccessSettings } from './access.settings.js';
 import { conveyedBy, type RoleGraph } from './role-graph.js';
 import { Scopes } from './scopes.js';
-import { brokenBy } from './separation-of-duty.js';
+import { brokenByAdding } from './separation-of-duty.js';
 import { Subjects } from './subjects.js';
 
 /** What is asked for: a role for a subject, with the reason that an auditor will read. */
@@ -143,11 +143,11 @@ export class GrantsService {
     if (held.length >= MAX_GRANTS) {
       throw new ZeroTrustError('conflict', { detail: `the subject has ${MAX_GRANTS} grants already` });
     }
-    const roles = [...held.map((grant) => grant.role), role];
-    if (brokenBy(this.settings.separationOfDuty, graph, roles)) {
-      throw new ZeroTrustError('conflict', {
-        detail: 'separation of duty: the subject would hold both roles',
-      });
+    const roles = held.map((grant) => grant.role);
+    const broken = brokenByAdding(this.settings.separationOfDuty, graph, roles, role);
+    if (broken) {
+      const detail = `separation of duty (${broken.name}): the subject would hold roles that are to be separate`;
+      throw new ZeroTrustError('conflict', { detail });
     }
   }
 

@@ -36,6 +36,17 @@ const COLUMNS = `id, subject, role, scope, reason, granted_by AS "grantedBy", cr
 /** Neither revoked nor expired; it may begin later. */
 const NOT_ENDED = 'revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())';
 
+/** One row a subject. */
+const ROLES_OF_SUBJECTS = `
+  SELECT subject, array_agg(DISTINCT role ORDER BY role) AS roles
+    FROM access."grant" WHERE ${NOT_ENDED} GROUP BY subject`;
+
+/** Roles that are held together, and by how many subjects. */
+export interface RolesTogether {
+  readonly roles: readonly string[];
+  readonly count: number;
+}
+
 @Injectable()
 export class GrantsStore {
   constructor(private readonly unitOfWork: UnitOfWork) {}
@@ -90,13 +101,24 @@ export class GrantsStore {
     return rows.map(({ role }) => role);
   }
 
-  /** The different sets of roles that subjects hold together, those that begin later included. */
-  async heldTogether(): Promise<readonly (readonly string[])[]> {
-    const rows = await this.unitOfWork.query<{ roles: string[] }>(
-      `SELECT DISTINCT array_agg(DISTINCT role ORDER BY role) AS roles
-         FROM access."grant" WHERE ${NOT_ENDED} GROUP BY subject`,
+  /** The different sets of roles that subjects hold together, those that begin later included; and how many hold each. */
+  async heldTogether(): Promise<readonly RolesTogether[]> {
+    return this.unitOfWork.query<RolesTogether>(
+      `SELECT roles, count(*)::int AS count FROM (${ROLES_OF_SUBJECTS}) AS held GROUP BY roles`,
     );
-    return rows.map(({ roles }) => roles);
+  }
+
+  /** Who holds exactly one of these sets of roles, as `heldTogether` names them; so many at most. */
+  async holdersOf(
+    sets: readonly (readonly string[])[],
+    limit: number,
+  ): Promise<readonly { readonly subject: string; readonly roles: readonly string[] }[]> {
+    // Names of roles have no blank.
+    return this.unitOfWork.query(
+      `SELECT subject, roles FROM (${ROLES_OF_SUBJECTS}) AS held
+        WHERE array_to_string(roles, ' ') = ANY ($1::text[]) ORDER BY subject LIMIT $2`,
+      [sets.map((roles) => roles.join(' ')), limit],
+    );
   }
 
   /**

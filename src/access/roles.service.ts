@@ -17,7 +17,7 @@ import {
   type RoleGraph,
 } from './role-graph.js';
 import { RolesStore } from './roles.store.js';
-import { brokenBy } from './separation-of-duty.js';
+import { newlyBrokenBy } from './separation-of-duty.js';
 
 export interface Role extends RoleDefinition {
   readonly name: string;
@@ -125,7 +125,7 @@ export class RolesService {
       await this.changes.assertWithin(by, differing(before, after, role), before, 'ever', null);
     }
     await this.changes.assertNotRaised(by, before, after);
-    if (changed.length > 0) await this.#assertSeparate(after);
+    if (changed.length > 0) await this.#assertSeparate(before, after);
     for (const change of changed) {
       await this.#publish('role.changed', change.role, change.before, change.after, by);
     }
@@ -133,14 +133,18 @@ export class RolesService {
   }
 
   /** A role that begins to inherit another may join what is to be separate, also in the hands of who holds it. */
-  async #assertSeparate(after: RoleGraph): Promise<void> {
+  async #assertSeparate(before: RoleGraph, after: RoleGraph): Promise<void> {
     const { separationOfDuty } = this.settings;
     if (separationOfDuty.length === 0) return;
-    if ([...after.keys()].some((role) => brokenBy(separationOfDuty, after, [role]))) {
-      throw invalid('inherits', 'would join roles that are to be separate');
+    for (const role of after.keys()) {
+      const broken = newlyBrokenBy(separationOfDuty, before, after, [role]);
+      if (broken) throw invalid('inherits', `would join roles that are to be separate (${broken.name})`);
     }
-    if ((await this.grants.heldTogether()).some((roles) => brokenBy(separationOfDuty, after, roles))) {
-      throw new ZeroTrustError('conflict', { detail: 'separation of duty: somebody would hold both roles' });
+    for (const { roles } of await this.grants.heldTogether()) {
+      const broken = newlyBrokenBy(separationOfDuty, before, after, roles);
+      if (!broken) continue;
+      const detail = `separation of duty (${broken.name}): somebody would hold roles that are to be separate`;
+      throw new ZeroTrustError('conflict', { detail });
     }
   }
 

@@ -1,11 +1,14 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import { BootError } from '../core/zero-trust-error.js';
+import { BootError, ZeroTrustError } from '../core/zero-trust-error.js';
 import { AccessSettings } from './access.settings.js';
 import { isScope, kindOf } from './scope.js';
 
 /** Knows the objects of one kind of scope: the application's tenants, its projects. */
 export interface ScopeDirectory {
-  /** Whether there is one with this id. Asked before a grant is made, in its transaction: lock nothing. */
+  /**
+   * Whether there is one with this very id, letter by letter: a grant for `7A` counts for no project `7a`. Asked before a
+   * grant is made, in its transaction, while no other right can be changed: lock nothing, and answer within seconds.
+   */
   exists(id: string): Promise<boolean>;
 }
 
@@ -25,12 +28,16 @@ export class Scopes implements OnApplicationBootstrap {
     this.#directories.set(kind, directory);
   }
 
-  /** What is wrong with a scope that somebody wants to grant in, in words for them; undefined when nothing is. */
+  /**
+   * What is wrong with a scope that somebody wants to grant in, in words for them; undefined when nothing is.
+   *
+   * @throws ZeroTrustError `temporarily-unavailable` when whoever knows does not say: what cannot be known is not granted.
+   */
   async faultOf(scope: string): Promise<string | undefined> {
     if (!isScope(scope)) return 'must be kind:id, e.g. project:7';
     const directory = this.#directories.get(kindOf(scope));
     if (!directory) return 'must be of a kind that the application declares';
-    const exists: unknown = await directory.exists(scope.slice(kindOf(scope).length + 1));
+    const exists = await answered(directory, scope.slice(kindOf(scope).length + 1));
     return exists === true ? undefined : 'must name one that exists';
   }
 
@@ -45,5 +52,24 @@ export class Scopes implements OnApplicationBootstrap {
           'in a constructor of your application',
       ),
     );
+  }
+}
+
+const TIMEOUT_MS = 5_000;
+
+async function answered(directory: ScopeDirectory, id: string): Promise<unknown> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error(`the answer took longer than ${TIMEOUT_MS} ms`));
+    }, TIMEOUT_MS);
+  });
+  try {
+    return await Promise.race([directory.exists(id), late]);
+  } catch (cause) {
+    const detail = 'whether the scope exists could not be asked';
+    throw new ZeroTrustError('temporarily-unavailable', { detail, cause });
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -97,6 +97,7 @@ describe('zero-trust access sync', () => {
         },
       ],
       unchanged: 0,
+      violations: { count: 0, subjects: [] },
     });
   });
 
