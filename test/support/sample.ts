@@ -1,4 +1,5 @@
 import type { INestApplication, Type } from '@nestjs/common';
+import type { TestingModuleBuilder } from '@nestjs/testing';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -82,6 +83,8 @@ export interface SampleOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Keeps the limits that the service has when it is left alone. */
   readonly strictLimits?: boolean;
+  /** Replaces providers, or has somebody else do so. */
+  readonly overrides?: (builder: TestingModuleBuilder) => TestingModuleBuilder;
 }
 
 /** Codes of TOTP secrets, each used once: this step's, then the one that the drift allows. */
@@ -122,8 +125,12 @@ export async function startSample(options: SampleOptions = {}): Promise<Sample> 
     const started = await startApplication(options.root ?? AppModule, {
       adapter: options.adapter ?? 'express',
       // All tests come from one address: only what tests the limits keeps the strict ones.
-      overrides: (builder) =>
-        options.strictLimits ? builder : builder.overrideProvider(THROTTLING_SETTINGS).useValue(GENEROUS),
+      overrides: (builder) => {
+        const overridden = options.overrides?.(builder) ?? builder;
+        return options.strictLimits
+          ? overridden
+          : overridden.overrideProvider(THROTTLING_SETTINGS).useValue(GENEROUS);
+      },
     });
     const { accounts } = await seedDemoAccounts(started.app, join(folder, 'demo-accounts.json'));
     const anonymous = new Caller(started.url);
