@@ -103,6 +103,10 @@ describe('npm start', () => {
     ]);
     expect(pasted.stdout.split('\n').filter((line) => /^\d{3}$/.test(line))).toEqual(['200', '403']);
 
+    for (const path of ['/docs', '/openapi.json']) {
+      expect([path, (await new Caller(first.url).get(path)).status]).toEqual([path, 200]);
+    }
+
     const editor = await signIn(first.url, folder);
     const made = await editor.post('/documents', { title: 'kept', body: 'over a restart' });
     expect(made.status).toBe(201);
@@ -120,6 +124,19 @@ describe('npm start', () => {
     expect(await once(second.process, 'exit')).toEqual([0, null]);
     expect(existsSync(join(folder, '.data/postgres/data/postmaster.pid'))).toBe(false);
   }, 180_000);
+
+  test('V13.4.5 started as anything but development it has no documentation', async () => {
+    const environment = { NODE_ENV: 'test', PUBLIC_URL: 'https://portal.example.test' };
+    const service = await start(folder, environment);
+    try {
+      for (const path of ['/docs', '/openapi.json']) {
+        expect([path, (await new Caller(service.url).get(path)).status]).toEqual([path, 404]);
+      }
+    } finally {
+      service.process.kill('SIGTERM');
+      await once(service.process, 'exit');
+    }
+  }, 120_000);
 
   test('after kill -9 no database is left running, and what was acknowledged is there', async () => {
     const first = await start(folder);
