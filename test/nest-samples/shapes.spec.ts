@@ -129,6 +129,33 @@ describe.each(CASES)('%s on %s', (_name, adapter, shape) => {
   });
 });
 
+test('RBAC-12 RBAC-15 the endpoint of GraphQL runs no resolver for who may not, in any spelling, method or batch', async () => {
+  const app = (running = await startDeclared(graphqlShape, 'express', database.appUrl));
+  const operations = Object.values(graphqlShape.requests ?? {}).map(({ operation = '' }) => operation);
+  for (const spelling of SPELLINGS) {
+    for (const who of [undefined, nobody]) {
+      const fields = [
+        'Host: localhost',
+        'Content-Type: application/json',
+        'Apollo-Require-Preflight: yes',
+        ...(who === undefined ? [] : [`Authorization: Bearer ${who}`]),
+      ];
+      const path = spelling('/graphql');
+      const bodies = [...operations.map((query) => ({ query })), operations.map((query) => ({ query }))];
+      for (const body of bodies) await callHttp(app, `POST ${path}`, fields, JSON.stringify(body));
+      const queries = operations.map((query) => `query=${encodeURIComponent(query)}`);
+      for (const query of queries) {
+        await callHttp(app, `GET ${path}${path.includes('?') ? '&' : '?'}${query}`, fields);
+      }
+    }
+  }
+  expect(app.ran).toEqual([]);
+  const [operation = ''] = operations;
+  const fields = ['Host: localhost', 'Apollo-Require-Preflight: yes', `Authorization: Bearer ${holder}`];
+  await callHttp(app, `GET /graphql?query=${encodeURIComponent(operation)}`, fields);
+  expect(app.ran).toEqual(['RecipesResolver.recipe']);
+});
+
 const isGranted = (status: number): boolean => status >= 200 && status < 400;
 
 function titleOfShape({ name, proves }: Shape): string {
