@@ -95,9 +95,8 @@ function reportedWay(
       lastSeenAt: lastSeenAt.toISOString(),
     }))
     .sort((a, b) => b.times - a.times);
-  // No guard runs there, whatever the mode: anybody comes in before and after.
-  const isNeverJudged =
-    policy.kind === 'public' && entries.every(({ method }) => method === 'CONNECT' || method === 'FIELD');
+  // A field may have no guard, whatever the mode: anybody who reaches its object reads it, before and after.
+  const isNeverJudged = policy.kind === 'public' && entries.every(({ method }) => method === 'FIELD');
   return {
     ways: [...new Set(entries.map(wayOf))].sort(),
     handler: address.handler,
