@@ -19,6 +19,7 @@ export const PUBLIC_DETAILS: readonly string[] = [
   'permission',
   'presented',
   'role',
+  'scope',
   'subject',
   'successorOf',
   'table',
