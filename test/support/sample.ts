@@ -179,7 +179,7 @@ export async function startSample(options: SampleOptions = {}): Promise<Sample> 
   }
 }
 
-function setEnvironment(values: Readonly<Record<string, string>>): () => void {
+export function setEnvironment(values: Readonly<Record<string, string>>): () => void {
   const before = Object.keys(values).map((name) => [name, process.env[name]] as const);
   Object.assign(process.env, values);
   return () => {

@@ -34,7 +34,7 @@ afterAll(() => app.close());
 const get = (as: ReturnType<typeof actingAs>) =>
   request(app.getHttpServer()).get(`/documents/${document.id}`).set(as);
 
-test('its owner reads a document, and for nobody else it is there', async () => {
+test('its owner reads a document, and nobody else learns that it is there', async () => {
   await get(actingAs({ roles: ['viewer'], subject: document.ownerId })).expect(200, document);
   await get(actingAs({ roles: ['editor'] })).expect(404);
   await get(actingAs()).expect(403);
