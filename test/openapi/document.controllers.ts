@@ -5,6 +5,7 @@ import {
   Get,
   Header,
   HttpCode,
+  Injectable,
   Param,
   ParseIntPipe,
   Post,
@@ -25,6 +26,9 @@ import {
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { Type } from 'class-transformer';
 import { ArrayMaxSize, IsOptional, IsString, MaxLength, ValidateNested } from 'class-validator';
+import { CurrentResource } from '../../src/access/call.findings.js';
+import { objectRule } from '../../src/access/object-rule.js';
+import { ResourceResolver } from '../../src/access/resource.resolver.js';
 import { NoteDto as OtherNoteDto } from './other-note.dto.js';
 import { Authenticated, Public, RequireAssurance, RequirePermission } from '../../src/core/route-policy.js';
 
@@ -165,6 +169,29 @@ export class HostedController {
   @RequirePermission('documents:write')
   read(): string {
     return 'hosted';
+  }
+}
+
+interface Numbered {
+  readonly number: number;
+}
+
+@Injectable()
+export class NumberedNote extends ResourceResolver<Numbered> {
+  readonly rule = objectRule<Numbered>({ type: 'note', name: 'every', holds: () => true });
+  override readonly parameter = 'number';
+  override readonly idFormat = /^[1-9]\d{0,8}$/;
+  load(id: string): Promise<Numbered> {
+    return Promise.resolve({ number: Number(id) });
+  }
+}
+
+@Controller('numbered')
+export class NumberedController {
+  @Get(':number')
+  @RequirePermission('documents:read', { resource: NumberedNote, within: 'tenant' })
+  read(@CurrentResource() { number }: Numbered): number {
+    return number;
   }
 }
 

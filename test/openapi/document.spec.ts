@@ -1,10 +1,11 @@
 import { Validator } from '@seriousme/openapi-schema-validator';
-import { VersioningType } from '@nestjs/common';
+import { Injectable, VersioningType } from '@nestjs/common';
 import { RouterModule } from '@nestjs/core';
 import { ApolloDriver, type ApolloDriverConfig } from '@nestjs/apollo';
 import { GraphQLModule } from '@nestjs/graphql';
 import { WsAdapter } from '@nestjs/platform-ws';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Scopes } from '../../src/access/scopes.js';
 import { RouteInventory } from '../../src/access/route-inventory.js';
 import { pathTemplate } from '../../src/openapi/path-template.js';
 import { ADAPTERS } from '../support/application.js';
@@ -15,6 +16,8 @@ import {
   NotesController,
   NotesGateway,
   NotesResolver,
+  NumberedController,
+  NumberedNote,
   TwiceController,
   VersionedController,
 } from './document.controllers.js';
@@ -93,7 +96,7 @@ describe.each(ADAPTERS)('the document of an application on %s', (adapter) => {
     expect(operation.responses['201']).toMatchObject({ description: 'Created' });
   });
 
-  test('RBAC-27 takes no word of a decorator for what the policy says', () => {
+  test('takes no word of a decorator for what the policy says', () => {
     const operation = operationOf(started.document, 'get', '/notes/open');
     expect(operation.security).toEqual([]);
     expect(operation.description).toBe('Open to everybody.');
@@ -155,7 +158,7 @@ describe.each(ADAPTERS)('the document of an application on %s', (adapter) => {
 });
 
 describe.each(ADAPTERS)('the paths of the document on %s', (adapter) => {
-  test('RBAC-06 have the prefix and the version under which they are served, and each version its own policy', async () => {
+  test('have the prefix and the version under which they are served, and each version its own policy', async () => {
     const started = await startDocumented(database, {
       adapter,
       controllers: [VersionedController],
@@ -182,7 +185,7 @@ describe.each(ADAPTERS)('the paths of the document on %s', (adapter) => {
     }
   });
 
-  test('RBAC-06 where a header tells versions apart one operation says what each demands, and is not open for one of them alone', async () => {
+  test('where a header tells versions apart one operation says what each demands, and is not open for one of them alone', async () => {
     const started = await startDocumented(database, {
       adapter,
       controllers: [VersionedController],
@@ -227,6 +230,39 @@ describe.each(ADAPTERS)('the paths of the document on %s', (adapter) => {
       await started.close();
     }
   });
+});
+
+test('a resolver says what an id looks like, and the policy that a grant in the tenant is enough', async () => {
+  @Injectable()
+  class Tenants {
+    constructor(scopes: Scopes) {
+      scopes.knownBy('tenant', { exists: () => Promise.resolve(true) });
+    }
+  }
+  const started = await startDocumented(database, {
+    controllers: [NumberedController],
+    providers: [NumberedNote, Tenants],
+    access: { scopes: ['tenant'], tenants: {} },
+  });
+  try {
+    const operation = operationOf(started.document, 'get', '/numbered/{number}');
+    expect(operation.parameters).toEqual([
+      {
+        name: 'number',
+        in: 'path',
+        required: true,
+        schema: { type: 'string', maxLength: 256, pattern: '^[1-9]\\d{0,8}$' },
+      },
+    ]);
+    expect(operation['x-required-object']).toEqual({ type: 'note', rule: 'every', of: 'one' });
+    expect(operation['x-required-tenant']).toBe(true);
+    expect(operation.description).toBe(
+      'Demands `documents:read`. Decided on the note itself, by the rule "every". ' +
+        'A grant in the tenant of the request is enough.',
+    );
+  } finally {
+    await started.close();
+  }
 });
 
 test.each([
