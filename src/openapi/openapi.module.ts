@@ -1,4 +1,5 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { KitModule } from '../core/kit-module.js';
 import { documentController } from './document.controller.js';
 import { OpenApiDocument } from './openapi.document.js';
 import { OPENAPI_SETTINGS, resolveOpenApiOptions, type OpenApiOptions } from './openapi.options.js';
@@ -9,6 +10,7 @@ import { pageController } from './page.controller.js';
  * for. What a route demands is taken from its policy, what it takes in from the rules of its classes. Stands beside
  * `ZeroTrustModule`; needs `@nestjs/swagger`.
  */
+@KitModule()
 @Module({})
 export class OpenApiModule {
   /**

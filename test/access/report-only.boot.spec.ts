@@ -2,6 +2,9 @@ import { Controller, Get, Injectable, Module, Scope, Logger, type Type } from '@
 import { MessagePattern } from '@nestjs/microservices';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { WsAdapter } from '@nestjs/platform-ws';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { AccessController } from '../../src/access/access.controller.js';
 import { AccessModule } from '../../src/access/access.module.js';
@@ -130,7 +133,21 @@ describe('the start is refused', () => {
     }
   });
 
-  test('every module of the kit that has controllers is known as its own', () => {
+  test('every module of a room that has controllers is known as its own', () => {
+    const src = fileURLToPath(new URL('../../src', import.meta.url));
+    const rooms = readdirSync(src, { withFileTypes: true })
+      .filter((each) => each.isDirectory())
+      .map(({ name }) => readdirSync(join(src, name)).map((file) => join(src, name, file)))
+      .filter((files) => files.some((file) => readFileSync(file, 'utf8').includes('@Controller(')));
+    expect(rooms.length).toBeGreaterThan(5);
+    for (const file of rooms.flat().filter((each) => each.endsWith('.module.ts'))) {
+      const text = readFileSync(file, 'utf8');
+      const [modules, marks] = [/^@Module\(/gm, /^@KitModule\(\)$/gm].map(
+        (expression) => [...text.matchAll(expression)].length,
+      );
+      expect([file, marks]).toEqual([file, modules]);
+      expect(marks).toBeGreaterThan(0);
+    }
     for (const module of [AccessModule, AuditModule, SessionsModule, IdentityModule, MonitoringModule]) {
       expect([module.name, isKitModule(module)]).toEqual([module.name, true]);
     }
