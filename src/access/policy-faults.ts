@@ -19,7 +19,7 @@ export function policyFaults(policy: PermissionPolicy, settings: AccessSettings)
     ...(within === 'tenant' && !settings.tenants
       ? ['is within the tenant, and there are none: declare AccessModule\'s "tenants"']
       : []),
-    ...(list === undefined ? [] : listFaults(list as ObjectRule<unknown>, settings)),
+    ...(list === undefined ? [] : listFaults(list as ObjectRule<unknown>, within, settings)),
   ];
 }
 
@@ -48,8 +48,12 @@ export function ruleFaults(
 }
 
 /** The compiler says so too; what is written in JavaScript knows none. */
-function listFaults(list: ObjectRule<unknown>, settings: AccessSettings): readonly string[] {
-  const { type, name, when } = list;
+function listFaults(
+  list: ObjectRule<unknown>,
+  within: PermissionPolicy['within'],
+  settings: AccessSettings,
+): readonly string[] {
+  const { type, name, when, scopes } = list;
   if (typeof list.holds !== 'function') return ['lists by a rule that is none: give it one of objectRule()'];
   if (when === undefined) {
     return [
@@ -57,5 +61,13 @@ function listFaults(list: ObjectRule<unknown>, settings: AccessSettings): readon
         'declare it with "when"',
     ];
   }
-  return ruleFaults(list, settings);
+  return [
+    ...ruleFaults(list, settings),
+    ...(within === 'tenant' && !Object.hasOwn(scopes ?? {}, TENANT_KIND)
+      ? [
+          `lists within the tenant by the rule "${name}" of ${type}, which a grant in the tenant does not reach: ` +
+            'give it scopes: { tenant: … }',
+        ]
+      : []),
+  ];
 }

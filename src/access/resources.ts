@@ -4,7 +4,7 @@ import type { ResourceClass } from '../core/route-policy.js';
 import { BootError, ZeroTrustError } from '../core/zero-trust-error.js';
 import { AccessSettings } from './access.settings.js';
 import { argumentOf } from './handler-arguments.js';
-import { ruleFaults } from './policy-faults.js';
+import { placeFault, resolverFault } from './resource-faults.js';
 import { ResourceResolver } from './resource.resolver.js';
 import { RouteInventory } from './route-inventory.js';
 
@@ -24,9 +24,11 @@ export class Resources implements OnApplicationBootstrap {
 
   /** @throws BootError that names each handler whose object nobody could load. */
   onApplicationBootstrap(): void {
-    const faults = this.inventory.entries().flatMap(({ policy, className, handlerName }) => {
+    const faults = this.inventory.entries().flatMap((entry) => {
+      const { policy, className, handlerName } = entry;
       if (policy.kind !== 'permission' || policy.resource === undefined) return [];
-      const fault = this.#faultOf(policy.resource);
+      const { resource } = policy;
+      const fault = this.#faultOf(resource) ?? placeFault(entry, resource.name, this.resolverOf(resource));
       return fault === undefined ? [] : [`${className}.${handlerName} demands a resource: ${fault}`];
     });
     if (faults.length > 0) throw new BootError('AccessModule', [...new Set(faults)]);
@@ -107,18 +109,8 @@ export class Resources implements OnApplicationBootstrap {
     } catch {
       return `nobody provides ${resource.name}: add it to the providers of its module, not scoped to a request`;
     }
-    const { rule, visible, parameter, idFormat, timeoutMs } = resolver as Partial<ResourceResolver<unknown>>;
-    if (typeof rule?.holds !== 'function') return `${resource.name} has no rule: give it one of objectRule()`;
-    if (visible !== undefined && typeof visible.rule.holds !== 'function') {
-      return `${resource.name} is visible by a rule that is none: give it one of objectRule()`;
-    }
-    if (!parameter || !(idFormat instanceof RegExp) || !(Number(timeoutMs) > 0)) {
-      return `${resource.name} needs a parameter, an idFormat and a timeoutMs above 0`;
-    }
-    const [ruleFault] = [rule, ...(visible ? [visible.rule] : [])].flatMap((each) =>
-      ruleFaults(each, this.settings),
-    );
-    if (ruleFault !== undefined) return ruleFault;
+    const fault = resolverFault(resource.name, resolver, this.settings);
+    if (fault !== undefined) return fault;
     this.#resolvers.set(resource, resolver);
     return undefined;
   }

@@ -1,5 +1,6 @@
 import type { Transport } from '../core/request-context.js';
 import { policyOf, type RoutePolicy } from '../core/route-policy.js';
+import { policyKey } from './policy-identity.js';
 import { weakenedOverride } from './policy-override.js';
 
 /** One way into the application: a handler under one address. */
@@ -38,7 +39,7 @@ export function policyOfMethod({ prototype, instance }: HandlerHost, name: strin
   const called = instance?.[name];
   if (typeof called !== 'function' || called === prototype[name]) return declared;
   const effective = policyOf(called);
-  if (JSON.stringify(effective) === JSON.stringify(declared)) return declared;
+  if (policyKey(effective) === policyKey(declared)) return declared;
   const fault =
     'is replaced on its instance by a function with another policy: wrap the method of the class instead';
   return { kind: 'undeclared', fault };

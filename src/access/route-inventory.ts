@@ -4,6 +4,7 @@ import { graphqlHandlersOf } from './graphql.handlers.js';
 import { httpHandlersOf } from './http.handlers.js';
 import { gatewayHandlersOf, microserviceHandlersOf } from './message.handlers.js';
 import { ReportOnlyCoverage } from './report-only.coverage.js';
+import { policyKey } from './policy-identity.js';
 import type { HandlerHost, RouteEntry } from './route-entry.js';
 
 /** A way in with the class that serves it: for whoever reads more of the handler than its policy. */
@@ -34,7 +35,7 @@ export class RouteInventory {
 
   entries(): readonly RouteEntry[] {
     // A class that several modules register is one and the same way in.
-    return [...new Map(this.served().map(({ entry }) => [JSON.stringify(entry), entry])).values()];
+    return [...new Map(this.served().map(({ entry }) => [keyOf(entry), entry])).values()];
   }
 
   /** Every way in, once for each module that registers the class that serves it. */
@@ -99,6 +100,11 @@ export class RouteInventory {
       })
     );
   }
+}
+
+/** Two classes of one name may demand different objects under one address: neither hides the other. */
+function keyOf({ policy, ...entry }: RouteEntry): string {
+  return JSON.stringify([entry, policyKey(policy)]);
 }
 
 function hostOf(wrapper: Wrapper): readonly HandlerHost[] {
