@@ -1,6 +1,6 @@
 import { fieldRules, is, not, objectRule, SUBJECT } from 'nestjs-zero-trust';
 import type { Invoice } from './invoice.entity.js';
-import type { InvoiceView } from './invoices.service.js';
+import type { InvoiceView } from './invoice.view.js';
 
 /** Everybody who reads invoices reads all of them. */
 export const everyInvoice = objectRule<Invoice>({ type: 'invoice', name: 'every', holds: () => true });

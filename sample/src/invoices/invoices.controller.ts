@@ -9,8 +9,9 @@ import {
 import { PageQuery, type Page } from '../page.query.js';
 import type { Invoice } from './invoice.entity.js';
 import { ApprovableInvoice, ReadableInvoice } from './invoice.resources.js';
+import type { InvoiceView } from './invoice.view.js';
 import { CreateInvoiceDto } from './invoices.dto.js';
-import { InvoicesService, type InvoiceView } from './invoices.service.js';
+import { InvoicesService } from './invoices.service.js';
 
 @Controller('invoices')
 export class InvoicesController {

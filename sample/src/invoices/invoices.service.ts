@@ -14,20 +14,8 @@ import { IsNull, MoreThan, type Repository } from 'typeorm';
 import { pageOf, readAhead, type Page, type PageQuery } from '../page.query.js';
 import { Invoice } from './invoice.entity.js';
 import { invoiceFields } from './invoice.rules.js';
+import type { InvoiceView } from './invoice.view.js';
 import type { CreateInvoiceDto } from './invoices.dto.js';
-
-export interface InvoiceView {
-  readonly id: string;
-  readonly createdBy: string;
-  readonly clientName: string;
-  /** Whole for who holds `invoices:read-iban`, else its last four characters (`invoiceFields`). */
-  readonly iban: string;
-  readonly amountCents: number;
-  readonly currency: string;
-  readonly createdAt: string;
-  readonly approvedBy: string | null;
-  readonly approvedAt: string | null;
-}
 
 @Injectable()
 export class InvoicesService {
