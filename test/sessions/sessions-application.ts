@@ -5,6 +5,7 @@ import {
   Get,
   Module,
   type ArgumentsHost,
+  type DynamicModule,
   type ExceptionFilter,
   type INestApplication,
 } from '@nestjs/common';
@@ -115,11 +116,16 @@ export interface StartOptions extends Partial<SessionsOptions>, SessionsExtras {
   readonly adapter?: 'express' | 'fastify';
   readonly connectTimeoutMs?: number;
   readonly clock?: HeldClock;
+  /** What a host has of its own beside. */
+  readonly imports?: DynamicModule[];
+  /** Runs between create and listen. */
+  readonly configure?: (app: INestApplication) => unknown;
 }
 
 /** What a host has that brings its own identity: of the kit nothing but what SessionsModule needs. */
 export async function startSessions(options: StartOptions): Promise<Started> {
-  const { database, masterKey, adapter, connectTimeoutMs, clock = new HeldClock(), ...sessions } = options;
+  const { database, masterKey, adapter, connectTimeoutMs, clock = new HeldClock(), ...others } = options;
+  const { imports = [], configure, ...sessions } = others;
   const events: PublishedSecurityEvent[] = [];
   const testing = await Test.createTestingModule({
     imports: [
@@ -131,6 +137,7 @@ export async function startSessions(options: StartOptions): Promise<Started> {
       // There is no edge here that would refuse what other sites make a browser send.
       SessionsModule.forRoot({ issuer: ISSUER, audience: ISSUER, cookies: false, ...sessions }),
       ProbeModule,
+      ...imports,
     ],
   })
     .overrideProvider(Clock)
@@ -147,6 +154,7 @@ export async function startSessions(options: StartOptions): Promise<Started> {
   });
   app.useGlobalFilters(new PublicVoice(app.get(HttpAdapterHost)));
   try {
+    await configure?.(app);
     await app.listen(0, '127.0.0.1');
   } catch (error) {
     await app.close();
