@@ -1,4 +1,5 @@
 import { Controller, Get, Injectable, Module, Scope, Logger, type Type } from '@nestjs/common';
+import { LazyModuleLoader } from '@nestjs/core';
 import { MessagePattern } from '@nestjs/microservices';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { WsAdapter } from '@nestjs/platform-ws';
@@ -327,6 +328,16 @@ const mountPages: HostileOptions['configure'] = (app) => {
     response.end('pages');
   });
 };
+
+test('RBAC-32 a class that a module registers once more when it is loaded later is enforced from then on', async () => {
+  @Module({ controllers: [CatsController] })
+  class LateModule {}
+  await started({ imports: [CatsModule], access: { reportOnly: { modules: [CatsModule] } } }, async (app) => {
+    expect((await ask(app, 'GET', '/cats')).status).toBe(200);
+    await app.app.get(LazyModuleLoader).load(() => LateModule);
+    expect((await ask(app, 'GET', '/cats')).status).toBe(401);
+  });
+});
 
 describe.each(ADAPTERS)('routes that %s itself serves', (adapter) => {
   const configure = mountPages;
