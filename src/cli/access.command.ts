@@ -12,6 +12,7 @@ import {
   withHostApplication,
   type HostFlags,
 } from './host-application.js';
+import { accessGrantCommand } from './access-grant.command.js';
 import type { CliIo } from './run-cli.js';
 
 interface Flags extends HostFlags {
@@ -34,10 +35,10 @@ Examples:
   zero-trust access sync --app dist/app.module.js --dry-run
   zero-trust access sync --app dist/app.module.js`;
 
-/** `zero-trust access`: what code declares, brought into the database. */
+/** `zero-trust access`: what code declares, brought into the database; and a role for an account. */
 export function accessCommand(io: CliIo): Command {
   const access = new Command('access')
-    .description('Brings the roles that code declares into the database.')
+    .description('Brings the roles that code declares into the database, and grants one.')
     .helpCommand(false);
   access
     .command('sync')
@@ -49,6 +50,7 @@ export function accessCommand(io: CliIo): Command {
     .option('--fail-on-violations', 'exit 1 when somebody holds roles that are to be separate')
     .addHelpText('after', HELP)
     .action((flags: Flags) => sync(io, flags));
+  access.addCommand(accessGrantCommand(io));
   return access;
 }
 
