@@ -144,20 +144,22 @@ describe('the package that npm ships', () => {
       expect(names.filter((name) => lock.packages[name]?.hasInstallScript)).toEqual([]);
     });
 
-    test('compiles the example of the README with full library checks, and a misspelt permission does not', async () => {
+    test('compiles the example of the README and tests with full library checks, and a misspelt permission does not', async () => {
       await compile();
-      const source = join(app(), 'readme.ts');
-      const text = await readFile(source, 'utf8');
-      await writeFile(
-        source,
-        text.replace("@RequirePermission('reports:read')", "@RequirePermission('reports:raed')"),
-      );
-      await expect(compile()).rejects.toMatchObject({
-        stdout: expect.stringContaining('\'"reports:raed"\' is not assignable') as string,
-      });
-      await writeFile(source, text);
+      const texts = new Map<string, string>();
+      for (const name of ['readme.ts', 'testing.ts']) {
+        const text = await readFile(join(app(), name), 'utf8');
+        texts.set(name, text);
+        await writeFile(join(app(), name), text.replaceAll("'reports:read'", "'reports:raed'"));
+      }
+      const refusal = (await compile().catch((error: unknown) => error)) as { stdout?: string };
+      for (const [name, text] of texts) {
+        const complaint = new RegExp(`^${name}.*"reports:raed".* is not assignable`, 'm');
+        expect(refusal.stdout).toMatch(complaint);
+        await writeFile(join(app(), name), text);
+      }
       await compile();
-    }, 120_000);
+    }, 240_000);
 
     test('refuses without credentials and serves what is public', async () => {
       service = spawn(process.execPath, ['built/main.js'], {
@@ -181,6 +183,21 @@ describe('the package that npm ships', () => {
       expect((await fetch(`${url}/nothing-here`)).status).toBe(404);
       service.kill('SIGTERM');
       expect(await once(service, 'exit')).toEqual([0, null]);
+    }, 60_000);
+
+    test('has helpers for its tests, and refuses them anywhere else', async () => {
+      const tested = (environment: Record<string, string>): Promise<{ stdout: string }> =>
+        run(process.execPath, ['built/testing.js'], {
+          cwd: app(),
+          env: { PATH: process.env.PATH, ...environment },
+        });
+      const { stdout } = await tested({ NODE_ENV: 'test' });
+      expect(JSON.parse(stdout)).toEqual({ statuses: [200, 200, 403], events: ['access.refused'] });
+      for (const environment of [{}, { NODE_ENV: 'production' }]) {
+        await expect(tested(environment)).rejects.toMatchObject({
+          stderr: expect.stringContaining('nestjs-zero-trust/testing refuses to start') as string,
+        });
+      }
     }, 60_000);
 
     test('has the command line on its path', async () => {
