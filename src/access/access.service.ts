@@ -6,9 +6,9 @@ import { ZeroTrustError } from '../core/zero-trust-error.js';
 import { decide, type AccessQuestion, type Decision } from './decide.js';
 import {
   assertDeclared,
+  permissionsFor,
   readPermissionsOf,
   revealed,
-  ruleOf,
   type FieldRules,
   type Revealed,
 } from './field-rules.js';
@@ -129,8 +129,8 @@ export class AccessService {
   }
 
   /**
-   * Demands that the caller may sort and filter by each of these properties: the order of what one may not see tells
-   * what it is. A refusal is published.
+   * Demands that the caller may sort and filter by each of these properties, and see them: the order of what one may not
+   * see tells what it is. A refusal is published.
    *
    * @throws ZeroTrustError `validation-failed` for a property that nobody may ask by, `permission-denied` for one that this
    * caller may not.
@@ -157,12 +157,12 @@ export class AccessService {
   ): Promise<void> {
     assertDeclared(fields, use, names);
     for (const name of names) {
-      const permission = ruleOf(fields, name)?.[use];
-      if (permission === undefined || permission === true) continue;
-      if (await this.#isHeldFor(permission, target?.object, target?.rule)) continue;
-      const detail = 'a field is beyond the caller';
-      await this.#publishRefusal(permission, detail);
-      throw new ZeroTrustError('permission-denied', { detail });
+      for (const permission of permissionsFor(fields, use, name)) {
+        if (await this.#isHeldFor(permission, target?.object, target?.rule)) continue;
+        const detail = 'a field is beyond the caller';
+        await this.#publishRefusal(permission, detail);
+        throw new ZeroTrustError('permission-denied', { detail });
+      }
     }
   }
 

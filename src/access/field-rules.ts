@@ -9,7 +9,7 @@ export interface FieldRule<Value = unknown> {
   readonly mask?: (value: Value) => unknown;
   /** Who may set it. */
   readonly write?: Permission | true;
-  /** Who may sort and filter by it; give nobody what their `read` would not show. */
+  /** Who may sort and filter by it, of those who see it unmasked: its order tells what it is. */
   readonly query?: Permission | true;
 }
 
@@ -25,7 +25,8 @@ export type Revealed<T> = Readonly<Partial<Record<keyof T & string, unknown>>>;
 /**
  * Declares the rules of one kind of object, beside the entity or the view that they are about.
  *
- * @throws TypeError when there are none, one names nothing that is permitted, or masks what everybody sees.
+ * @throws TypeError when there are none; when one permits nothing, or what is no permission, masks what everybody sees, or
+ * lets ask by what nobody sees.
  */
 export function fieldRules<T extends object>(rules: FieldRules<T>): FieldRules<T> {
   const { type, fields } = rules as Partial<FieldRules<T>>;
@@ -35,18 +36,39 @@ export function fieldRules<T extends object>(rules: FieldRules<T>): FieldRules<T
     if (read === undefined && write === undefined && query === undefined) {
       throw new TypeError(`fieldRules(): "${type}.${name}" permits nothing; leave it out.`);
     }
+    for (const permission of [read, write, query] as unknown[]) {
+      if (permission === undefined || permission === true) continue;
+      if (typeof permission === 'string' && permission !== '') continue;
+      throw new TypeError(`fieldRules(): "${type}.${name}" is permitted by a permission, or true.`);
+    }
+    if (query !== undefined && read === undefined) {
+      throw new TypeError(
+        `fieldRules(): "${type}.${name}" is asked by and never seen: its order would tell it.`,
+      );
+    }
     if (mask !== undefined && typeof read !== 'string') {
       throw new TypeError(
         `fieldRules(): "${type}.${name}" has a mask, and no permission that takes it away.`,
       );
     }
   }
-  return Object.freeze({ type, fields: Object.freeze({ ...fields }) });
+  const frozen = declared.map(([name, rule]) => [name, Object.freeze({ ...rule })] as const);
+  return Object.freeze({ type, fields: Object.freeze(Object.fromEntries(frozen)) as typeof rules.fields });
 }
 
 /** The rule of a property, by its own name: nothing is inherited from what every object has. */
 export function ruleOf<T extends object>({ fields }: FieldRules<T>, name: string): FieldRule | undefined {
   return Object.hasOwn(fields, name) ? (fields as Readonly<Record<string, FieldRule>>)[name] : undefined;
+}
+
+/** The permissions that writing a property takes, or asking by it. What is permitted to all takes none. */
+export function permissionsFor<T extends object>(
+  rules: FieldRules<T>,
+  use: 'write' | 'query',
+  name: string,
+): readonly Permission[] {
+  const rule = ruleOf(rules, name);
+  return [rule?.[use], use === 'query' ? rule?.read : true].filter((each) => typeof each === 'string');
 }
 
 /** The permissions that seeing all of it takes. */
