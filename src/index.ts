@@ -14,6 +14,7 @@ export {
   type PermissionsOf,
   type Register,
 } from './core/permission.js';
+export { LongLived } from './core/long-lived.js';
 export {
   PASSED,
   Pipeline,

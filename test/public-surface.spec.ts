@@ -34,6 +34,7 @@ const RUNTIME_EXPORTS = [
   'IntegrityError',
   'KeyRing',
   'KitDataSource',
+  'LongLived',
   'ListFilter',
   'MigrateError',
   'MonitoringModule',

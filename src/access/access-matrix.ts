@@ -12,7 +12,8 @@ export interface AccessMatrixRow {
   readonly host?: string;
   /** `Class.method`, or `adapter` for what bypasses Nest. */
   readonly handler: string;
-  readonly policy: 'public' | 'authenticated' | 'permission' | 'undeclared';
+  /** `system`: a task, which is called by a clock or a queue; its permissions are what it holds, not what it demands. */
+  readonly policy: 'public' | 'authenticated' | 'permission' | 'system' | 'undeclared';
   readonly permissions: readonly string[];
   /** What is decided on beside the permissions: the resolver of the object, the rule of the list, the tenant. */
   readonly object?: string;
@@ -37,7 +38,7 @@ export function accessMatrix(
   const holding = [...roles.keys()].map((role) => [role, permissionsOf(roles, [role])] as const);
   const rows = entries.map((entry): AccessMatrixRow => {
     const { policy, transport, method, path, version, host, className, handlerName, reportOnly } = entry;
-    const permissions = policy.kind === 'permission' ? policy.permissions : [];
+    const permissions = policy.kind === 'permission' || policy.kind === 'system' ? policy.permissions : [];
     const reaching = holding.filter(([, held]) => permissions.every((permission) => held.has(permission)));
     return {
       transport,
@@ -101,7 +102,7 @@ function assuranceOf(policy: RouteEntry['policy']): Pick<AccessMatrixRow, 'assur
 
 function rolesOf(policy: AccessMatrixRow['policy'], reaching: readonly string[]): readonly string[] {
   if (policy === 'permission') return reaching;
-  return policy === 'undeclared' ? [] : ['*'];
+  return policy === 'undeclared' || policy === 'system' ? [] : ['*'];
 }
 
 function keyOf({ transport, path, method, handler }: AccessMatrixRow): string {

@@ -24,7 +24,7 @@ export interface ReportedWay {
   /** Its addresses, e.g. `GET /cats/:id`. */
   readonly ways: readonly string[];
   readonly handler: string;
-  readonly policy: 'public' | 'authenticated' | 'permission' | 'undeclared';
+  readonly policy: 'public' | 'authenticated' | 'permission' | 'system' | 'undeclared';
   readonly permissions: readonly string[];
   readonly state: ReportState;
   /** What would refuse the start; empty for every other state. */

@@ -10,7 +10,7 @@ import type { VersionValue } from '@nestjs/common/interfaces/version-options.int
 import { MetadataScanner, type ApplicationConfig } from '@nestjs/core';
 // Nest's own arithmetic of prefix, exclusions, versions and module paths (as @nestjs/swagger does): two would differ.
 import { RoutePathFactory } from '@nestjs/core/router/route-path-factory.js';
-import { metadataOf, policyOfMethod, type HandlerHost, type RouteEntry } from './route-entry.js';
+import { metadataOf, policyOfMethod, type HandlerHost, type JudgedEntry } from './route-entry.js';
 
 const scanner = new MetadataScanner();
 
@@ -19,7 +19,7 @@ export function httpHandlersOf(
   host: HandlerHost,
   module: { readonly type: object; readonly applicationId: string },
   config: ApplicationConfig,
-): readonly RouteEntry[] {
+): readonly JudgedEntry[] {
   const factory = new RoutePathFactory(config);
   const versioningOptions = config.getVersioning();
   const controllerVersion = versioningOptions
@@ -30,7 +30,7 @@ export function httpHandlersOf(
   const modulePath = (metadataOf(MODULE_PATH + module.applicationId, module.type) ??
     metadataOf(MODULE_PATH, module.type)) as string | undefined;
 
-  return scanner.getAllMethodNames(host.prototype).flatMap((handlerName): RouteEntry[] => {
+  return scanner.getAllMethodNames(host.prototype).flatMap((handlerName): JudgedEntry[] => {
     const method = host.prototype[handlerName];
     const methodPath = metadataOf(PATH_METADATA, method);
     if (methodPath === undefined) return [];
@@ -54,7 +54,7 @@ export function httpHandlersOf(
       );
     // Each version is a way in of its own: one that is added shows in a comparison.
     return versionsOf(versioningOptions && (methodVersion ?? controllerVersion)).flatMap((version) =>
-      [...new Set(servedAt(version))].map((path): RouteEntry => ({
+      [...new Set(servedAt(version))].map((path): JudgedEntry => ({
         transport: 'http',
         method: RequestMethod[requestMethod],
         path,

@@ -11,11 +11,11 @@ export interface MatrixChange {
 }
 
 /** From nobody to everybody. */
-const OPENNESS = { undeclared: 0, permission: 1, authenticated: 2, public: 3 } as const;
+const OPENNESS = { undeclared: 0, system: 0, permission: 1, authenticated: 2, public: 3 } as const;
 
 /**
  * What changed from one matrix to the next, for reviewers: whatever lets in somebody who was kept out is `opened`, and a
- * new way in counts as that when it asks for no permission. Pure, and the same in whatever order the rows stand.
+ * new way in counts as that when it asks for no permission, a new task when it holds one. Pure, and the same in whatever order the rows stand.
  */
 export function matrixDifference(
   before: readonly AccessMatrixRow[],
@@ -27,7 +27,11 @@ export function matrixDifference(
     const was = old.get(route);
     if (was) changes.push(...changesOf(route, was, row));
     else {
-      const isOpen = row.policy === 'public' || row.policy === 'authenticated' || row.mode !== undefined;
+      const isOpen =
+        row.policy === 'public' ||
+        row.policy === 'authenticated' ||
+        row.mode !== undefined ||
+        (row.policy === 'system' && row.permissions.length > 0);
       changes.push({ route, kind: isOpen ? 'opened' : 'added', what: `new, ${demandOf(row)}` });
     }
   }
@@ -47,7 +51,10 @@ function changesOf(route: string, was: AccessMatrixRow, is: AccessMatrixRow): re
   }
   const openness = OPENNESS[is.policy] - OPENNESS[was.policy];
   if (openness !== 0) (openness > 0 ? opened : tightened).push(`${demandOf(was)} → ${demandOf(is)}`);
-  else {
+  // What a task holds, it may do: the other way round.
+  else if (is.policy === 'system') {
+    compare(is.permissions, was.permissions, 'now holds', 'no longer holds', opened, tightened);
+  } else {
     compare(was.permissions, is.permissions, 'no longer demands', 'now demands', opened, tightened);
   }
   if (was.object !== is.object) {
@@ -87,7 +94,9 @@ function strengthOf({ assurance }: AccessMatrixRow): number {
 }
 
 function demandOf({ policy, permissions, assurance, mode }: AccessMatrixRow): string {
-  const named = policy === 'permission' ? permissions.join(' ') : policy;
+  const listed = permissions.length > 0 ? permissions.join(' ') : 'nothing';
+  const named =
+    policy === 'permission' ? listed : policy === 'system' ? `a task that holds ${listed}` : policy;
   const demand = assurance === undefined ? named : `${named} ${assurance}`;
   return mode === undefined ? demand : `${mode} (${demand})`;
 }

@@ -1,12 +1,13 @@
 import type { Transport } from '../core/request-context.js';
 import { policyOf, type RoutePolicy } from '../core/route-policy.js';
 import { policyKey } from './policy-identity.js';
+import type { TaskPolicy } from './task-policy.js';
 import { weakenedOverride } from './policy-override.js';
 
 /** One way into the application: a handler under one address. */
 export interface RouteEntry {
   readonly transport: Transport;
-  /** HTTP: the method, or `ALL`. Else: `MESSAGE`, `EVENT`, `CONNECT`, `QUERY`, `MUTATION`, `SUBSCRIPTION`, `FIELD`. */
+  /** HTTP: the method, or `ALL`. Else: `MESSAGE`, `EVENT`, `CONNECT`, `QUERY`, `MUTATION`, `SUBSCRIPTION`, `FIELD`, and of tasks how they are called. */
   readonly method: string;
   /** HTTP: the path as it is served. Else: the pattern, the event, or `Type.field`. */
   readonly path: string;
@@ -14,10 +15,13 @@ export interface RouteEntry {
   readonly host?: string;
   readonly className: string;
   readonly handlerName: string;
-  readonly policy: RoutePolicy;
+  readonly policy: RoutePolicy | TaskPolicy;
   /** Present where the policy is not enforced: what it would refuse is recorded and let through. */
   readonly reportOnly?: true;
 }
+
+/** One that the guard judges, HTTP's above all. */
+export type JudgedEntry = RouteEntry & { readonly policy: RoutePolicy };
 
 /** What Nest registered a class as: the prototype it reads metadata from, and the instance where there is one. */
 export interface HandlerHost {

@@ -5,15 +5,16 @@ import { httpHandlersOf } from './http.handlers.js';
 import { gatewayHandlersOf, microserviceHandlersOf } from './message.handlers.js';
 import { ReportOnlyCoverage } from './report-only.coverage.js';
 import { policyKey } from './policy-identity.js';
-import type { HandlerHost, RouteEntry } from './route-entry.js';
+import type { HandlerHost, JudgedEntry, RouteEntry } from './route-entry.js';
+import { taskHandlersOf } from './task.handlers.js';
 
 /** A way in with the class that serves it: for whoever reads more of the handler than its policy. */
-export interface ServedEntry {
+export interface ServedEntry<Entry extends RouteEntry = RouteEntry> {
   readonly host: HandlerHost;
-  readonly entry: RouteEntry;
+  readonly entry: Entry;
 }
 
-export type HttpRoute = ServedEntry;
+export type HttpRoute = ServedEntry<JudgedEntry>;
 
 type Module = ModulesContainer extends Map<string, infer Each> ? Each : never;
 type Wrapper = Module['providers'] extends Map<unknown, infer Each> ? Each : never;
@@ -44,17 +45,27 @@ export class RouteInventory {
     return [...this.modules.values()].flatMap((module) => [
       ...[...module.controllers.values()]
         .flatMap(hostOf)
-        .flatMap((host) => this.#of(host, [...this.#httpOf(module, host), ...microserviceHandlersOf(host)])),
+        .flatMap((host) =>
+          this.#of<RouteEntry>(host, [
+            ...this.#httpOf(module, host),
+            ...microserviceHandlersOf(host),
+            ...taskHandlersOf(host),
+          ]),
+        ),
       ...[...module.providers.values()]
         .flatMap(hostOf)
         .flatMap((host) =>
-          this.#of(host, [...gatewayHandlersOf(host), ...graphqlHandlersOf(host, fieldsAreGuarded)]),
+          this.#of(host, [
+            ...gatewayHandlersOf(host),
+            ...graphqlHandlersOf(host, fieldsAreGuarded),
+            ...taskHandlersOf(host),
+          ]),
         ),
     ]);
   }
 
   /** Every HTTP route, with the class that serves it. */
-  httpRoutes(): readonly ServedEntry[] {
+  httpRoutes(): readonly HttpRoute[] {
     return [...this.modules.values()].flatMap((module) =>
       [...module.controllers.values()]
         .flatMap(hostOf)
@@ -74,11 +85,11 @@ export class RouteInventory {
     return false;
   }
 
-  #httpOf({ metatype: type }: Module, host: HandlerHost): readonly RouteEntry[] {
+  #httpOf({ metatype: type }: Module, host: HandlerHost): readonly JudgedEntry[] {
     return httpHandlersOf(host, { type, applicationId: this.modules.applicationId }, this.config);
   }
 
-  #of(host: HandlerHost, entries: readonly RouteEntry[]): readonly ServedEntry[] {
+  #of<Entry extends RouteEntry>(host: HandlerHost, entries: readonly Entry[]): readonly ServedEntry<Entry>[] {
     return entries.map((entry) => {
       const handler = host.prototype[entry.handlerName] as object;
       const reportOnly = this.coverage.covers(host.type, handler);

@@ -39,6 +39,7 @@ function summaryOf(rows: readonly AccessMatrixRow[]): string {
     `${count('permission')} with a permission`,
     `${count('authenticated')} authenticated`,
     `${count('public')} public`,
+    ...(count('system') > 0 ? [`${count('system')} of tasks`] : []),
     `${count('undeclared')} undeclared`,
   ];
   // They are counted above, by a policy that nobody is held to.

@@ -4,6 +4,7 @@ import type { JudgedCall } from './judged-call.js';
 import { judgeWithoutConsequence } from './report-only.judgement.js';
 import type { ReportOnlyMode } from './report-only.js';
 import { PASSED, refusalIn, refused, type Verdict } from './verdict.js';
+import { systemPermissionsOf } from './system-task.js';
 import { BootError, ZeroTrustError } from './zero-trust-error.js';
 
 /**
@@ -150,6 +151,10 @@ function authenticate(authenticator: Authenticator, call: JudgedCall): Verdict |
 function admit(principal: Awaited<ReturnType<Authenticator['authenticate']>>, call: JudgedCall): Verdict {
   if (!principal) {
     const detail = 'no credentials were presented';
+    return refused(detail, new ZeroTrustError('authentication-required', { detail, headers: CHALLENGE }));
+  }
+  if (systemPermissionsOf(principal)) {
+    const detail = 'a task proves nothing on a request';
     return refused(detail, new ZeroTrustError('authentication-required', { detail, headers: CHALLENGE }));
   }
   call.context.authenticateAs(principal);

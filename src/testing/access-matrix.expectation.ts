@@ -90,7 +90,8 @@ function isUnder({ transport, path }: AccessMatrixRow, prefix: string): boolean 
 }
 
 function reachOf({ policy, roles }: AccessMatrixRow): Reach | 'undeclared' {
-  return policy === 'permission' ? roles : policy;
+  // A task asks nobody: no role gets through.
+  return policy === 'permission' || policy === 'system' ? roles : policy;
 }
 
 function lineOf(reach: Reach | 'undeclared', assurance: string | undefined): string {
