@@ -333,6 +333,48 @@ describe.each(ADAPTERS)('tenants over HTTP on %s', (adapter) => {
     expect(await does(subject, () => app.projects.count())).toMatchObject({ tenant: 'globex', answer: 2 });
   });
 
+  test('V8.4.1 connections that break in the middle of a tenant’s work leave nothing to whoever comes next', async () => {
+    const before = await everything(database);
+    const broken =
+      (work: () => Promise<unknown>): Work =>
+      async () => {
+        const own = app.projects.manager.dataSource.createQueryRunner();
+        await own.startTransaction();
+        try {
+          await own.query(`UPDATE projects.project SET name = 'acme half done'`);
+          const [{ pid }] = (await own.query('SELECT pg_backend_pid() AS pid')) as [{ pid: number }];
+          await asSuperuser(database, `SELECT pg_terminate_backend($1, 5000)`, [pid]);
+          return await work();
+        } finally {
+          await own.rollbackTransaction().catch(() => undefined);
+          await own.release();
+        }
+      };
+    const gone = broken(() => app.projects.manager.dataSource.query('SELECT 1'));
+    const answers = await Promise.all(
+      Array.from({ length: 12 }, (_, at) =>
+        at % 3 === 0
+          ? does(alice, gone).then(() => 'broken')
+          : does(at % 2 === 0 ? alice : gus, () => app.projects.count()).then(({ answer }) => [
+              at % 2,
+              answer,
+            ]),
+      ),
+    );
+    expect(answers.filter((each) => each !== 'broken')).toEqual([
+      [1, 2],
+      [0, 3],
+      [0, 3],
+      [1, 2],
+      [1, 2],
+      [0, 3],
+      [0, 3],
+      [1, 2],
+    ]);
+    expect(await everything(database)).toEqual(before);
+    expect(await app.projects.count()).toBe(0);
+  });
+
   test('V8.4.1 a handler cannot leave its own tenant by entering another', async () => {
     const work = (): Promise<unknown> =>
       app.unitOfWork.run(() => app.unitOfWork.query(`SELECT access.enter_tenant('globex')`));
