@@ -186,7 +186,7 @@ describe('the package that npm ships', () => {
     }, 60_000);
 
     test('has helpers for its tests, and refuses them anywhere else', async () => {
-      const tested = (environment: Record<string, string>): Promise<{ stdout: string }> =>
+      const tested = (environment: NodeJS.ProcessEnv): Promise<{ stdout: string }> =>
         run(process.execPath, ['built/testing.js'], {
           cwd: app(),
           env: { PATH: process.env.PATH, ...environment },

@@ -124,6 +124,12 @@ describe.each(ADAPTERS)('actingAs without a database on %s', (adapter) => {
     expect(await get('/tenant', both, { 'x-tenant': 'initech' })).toBe(403);
   });
 
+  test('who may ask for a list is judged, whoever narrows it', async () => {
+    const member: Acting = { scopes: { 'project:7': { roles: ['viewer'] } } };
+    expect(await bodyOf('/list', member)).toEqual({ filter: 'ListFilter' });
+    expect(await get('/list', { permissions: ['documents:share'] })).toBe(403);
+  });
+
   test('services answer of the caller by the same holdings', async () => {
     expect(await bodyOf('/asked/held', { roles: ['editor'], permissions: ['documents:share'] })).toEqual({
       permissions: ['documents:read', 'documents:share', 'documents:write'],
@@ -141,12 +147,9 @@ describe.each(ADAPTERS)('actingAs without a database on %s', (adapter) => {
     expect(await tested.app.get(NightlyTask).run()).toEqual([true, false]);
   });
 
-  test('work runs as in a unit of work, its hooks around the end, and none of them when it fails', async () => {
-    expect((await tested.ask('POST', '/work', actingAs())).body).toEqual([
-      'within true',
-      'before true',
-      'after false',
-    ]);
+  test('work of a request runs in a unit of work, and fails with its request', async () => {
+    const { body } = await tested.ask('POST', '/work', actingAs());
+    expect(body).toEqual(['within true', 'before true', 'after false']);
     expect((await tested.ask('POST', '/work', { ...actingAs(), 'x-fail': '1' })).status).toBe(500);
   });
 

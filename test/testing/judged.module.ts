@@ -2,6 +2,7 @@ import { Controller, Get, Injectable, Module, Post, Req } from '@nestjs/common';
 import {
   AccessService,
   Authenticated,
+  CurrentFilter,
   CurrentPrincipal,
   CurrentResource,
   fieldRules,
@@ -14,6 +15,7 @@ import {
   SUBJECT,
   SystemTask,
   UnitOfWork,
+  type ListFilter,
   type Principal,
 } from 'nestjs-zero-trust';
 import type { ZeroTrustTestingOptions } from '../../src/testing/zero-trust-testing.module.js';
@@ -57,6 +59,13 @@ export class TaskResource extends ResourceResolver<Task> {
     return Promise.resolve(projectId === 'none' ? null : { id, ownerId: PERSON, tenantId, projectId });
   }
 }
+
+const listed = objectRule<Task>({
+  type: 'task',
+  name: 'owned',
+  when: is('ownerId', SUBJECT),
+  scopes: { project: 'projectId' },
+});
 
 const fields = fieldRules<{ id: string; iban: string }>({
   type: 'payee',
@@ -115,6 +124,12 @@ export class JudgedController {
   @RequirePermission('documents:read', { resource: TaskResource })
   task(@CurrentResource() task: Task): Task {
     return task;
+  }
+
+  @Get('list')
+  @RequirePermission('documents:read', { list: listed })
+  list(@CurrentFilter() filter: ListFilter<Task>): object {
+    return { filter: filter.constructor.name };
   }
 
   @Get('asked/held')
