@@ -13,6 +13,7 @@ import { publicRoutesRefusals } from './public-routes.js';
 import { reportOnlyBanner } from './report-only.banner.js';
 import { ReportOnlyCoverage } from './report-only.coverage.js';
 import type { RouteEntry } from './route-entry.js';
+import { namesakesOf, taskFaults } from './task.handlers.js';
 import { RouteInventory } from './route-inventory.js';
 
 /**
@@ -63,12 +64,19 @@ export class BootCheck implements OnApplicationBootstrap {
 
   /** What would refuse the start, were these ways in enforced. */
   faultsOf(entries: readonly RouteEntry[]): readonly string[] {
-    return entries.flatMap((entry) => {
+    const namesakes = namesakesOf(entries).map(
+      (entry) =>
+        `${titleOf(entry)} has the name of another task: the log knows each by its name alone, choose another`,
+    );
+    const faults = entries.flatMap((entry) => {
       const { policy } = entry;
       if (policy.kind === 'undeclared') return [`${titleOf(entry)} ${policy.fault}`];
+      if (policy.kind === 'system')
+        return taskFaults(policy, this.settings).map((fault) => `${titleOf(entry)} ${fault}`);
       if (policy.kind !== 'permission') return [];
       return policyFaults(policy, this.settings).map((fault) => `${titleOf(entry)} ${fault}`);
     });
+    return [...faults, ...namesakes];
   }
 
   /** Never silently: at the start, and again when there is more to say. */
