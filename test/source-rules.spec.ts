@@ -70,7 +70,6 @@ describe('statements', () => {
     'src/access/roles.store.ts: `DELETE FROM access.${table}',
     'src/access/roles.store.ts: `INSERT INTO access.${table}',
     // Names are those of columns that the entity has, values are parameters; tested against `holdsFor` with hostile ones.
-    'src/access/condition.sql.ts',
     'src/access/list-filter.ts',
     // The embedded PostgreSQL of a development machine, with a password that was just drawn.
     'sample/src/development-database.ts',

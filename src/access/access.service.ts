@@ -1,9 +1,9 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Optional } from '@nestjs/common';
 import type { Permission } from '../core/permission.js';
 import { RequestContext } from '../core/request-context.js';
 import { SecurityEvents } from '../core/security-events.js';
 import { ZeroTrustError } from '../core/zero-trust-error.js';
-import { decide, type AccessQuestion, type Decision } from './decide.js';
+import { decide, OBJECT_REFUSED, type AccessQuestion, type Decision } from './decide.js';
 import {
   assertDeclared,
   permissionsFor,
@@ -16,6 +16,7 @@ import { GrantsStore } from './grants.store.js';
 import { HeldPermissions } from './held-permissions.js';
 import { ListFilter } from './list-filter.js';
 import type { ObjectRule } from './object-rule.js';
+import { ReportOnlyRecorder } from './report-only.recorder.js';
 
 /** The object that a handler decides on. */
 export interface ObjectDemand<T> {
@@ -35,6 +36,7 @@ export class AccessService {
     private readonly held: HeldPermissions,
     private readonly grants: GrantsStore,
     private readonly events: SecurityEvents,
+    @Optional() private readonly reports?: ReportOnlyRecorder,
   ) {}
 
   /**
@@ -44,7 +46,8 @@ export class AccessService {
    * return this.access.require('documents:read', { rule: ownOrShared, id, object: this.documents.find(id) });
    * ```
    *
-   * A refusal is published before it is thrown, so ask before you open a unit of work.
+   * A refusal is published before it is thrown, so ask before you open a unit of work. In a report-only handler it is
+   * recorded, and the object is handed back.
    *
    * @throws ZeroTrustError `not-found` or, without an object or with `hidden: false`, `permission-denied`.
    */
@@ -54,6 +57,9 @@ export class AccessService {
     const object = await demand?.object;
     const decision = await this.#decide(permission, demand && { rule: demand.rule, object });
     if (decision.granted) return object ?? undefined;
+    // There is nothing to hand out where there is no object: that is no refusal of the kit's.
+    const isThere = demand === undefined || (object !== null && object !== undefined);
+    if (isThere && this.reports?.letsThrough(permission, decision.reason)) return object ?? undefined;
 
     // Also when there is no such object: otherwise the missing work would tell the two apart.
     await this.#publishRefusal(
@@ -62,7 +68,7 @@ export class AccessService {
       demand && { type: demand.rule.type, id: demand.id },
     );
     const code = demand && demand.hidden !== false ? 'not-found' : 'permission-denied';
-    throw new ZeroTrustError(code, { detail: decision.reason });
+    throw new ZeroTrustError(code, { detail: demand ? OBJECT_REFUSED : decision.reason });
   }
 
   /** Decides without consequences: to leave something out of an answer. */
@@ -159,6 +165,7 @@ export class AccessService {
     for (const name of names) {
       for (const permission of permissionsFor(fields, use, name)) {
         if (await this.#isHeldFor(permission, target?.object, target?.rule)) continue;
+        if (this.reports?.letsThrough(permission, 'a demanded permission is not held')) continue;
         const detail = 'a field is beyond the caller';
         await this.#publishRefusal(permission, detail);
         throw new ZeroTrustError('permission-denied', { detail });

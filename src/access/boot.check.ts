@@ -52,7 +52,25 @@ export class BootCheck implements OnApplicationBootstrap {
   faults(): readonly string[] {
     const misplaced = this.coverage.faults(this.inventory.served().map(({ host }) => host));
     const enforced = this.inventory.entries().filter(({ reportOnly }) => !reportOnly);
-    return [...misplaced, ...this.faultsOf(enforced), ...this.#adapterFaults(), ...this.#publicFaults()];
+    return [
+      ...misplaced,
+      ...this.faultsOf(enforced),
+      ...this.#unservedFaults(),
+      ...this.#adapterFaults(),
+      ...this.#publicFaults(),
+    ];
+  }
+
+  /** A call that is let through although it was refused would come to such a handler with nothing to work on. */
+  #unservedFaults(): readonly string[] {
+    return this.inventory.entries().flatMap((entry) => {
+      const { policy, reportOnly } = entry;
+      if (!reportOnly || policy.kind !== 'permission' || !(policy.resource ?? policy.list)) return [];
+      return [
+        `${titleOf(entry)} takes its object or filter from its policy and is report-only: enforce it, or ask for the ` +
+          'object in the handler with AccessService.require(), which can be reported',
+      ];
+    });
   }
 
   /** @throws BootError with every fault. */
