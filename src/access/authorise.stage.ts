@@ -8,7 +8,7 @@ import type { RoutePolicy } from '../core/route-policy.js';
 import type { RefusedThing } from '../core/verdict.js';
 import { ZeroTrustError } from '../core/zero-trust-error.js';
 import { keep } from './call.findings.js';
-import { decide, type AccessQuestion, type RefusalReason } from './decide.js';
+import { decide, OBJECT_REFUSED, type AccessQuestion, type RefusalReason } from './decide.js';
 import type { HeldTable } from './held.js';
 import { HeldPermissions } from './held-permissions.js';
 import { ListFilter } from './list-filter.js';
@@ -118,10 +118,10 @@ export class AuthoriseStage implements Stage {
         permission: visible.permission,
         resource: { rule: visible.rule, object },
       }).granted;
-    return deny(decision.reason, isVisible ? 'permission-denied' : 'not-found', {
-      ...demandOf(policy),
-      target: { type: rule.type, id },
-    });
+    const code = isVisible ? 'permission-denied' : 'not-found';
+    // The reason is for the event alone: an error may reach the caller as it is, where nothing of the kit answers (GraphQL).
+    const error = new ZeroTrustError(code, { detail: OBJECT_REFUSED });
+    return refused(decision.reason, error, { ...demandOf(policy), target: { type: rule.type, id } });
   }
 
   #refusal(reason: RefusalReason, policy: Policy): Verdict {

@@ -45,6 +45,9 @@ export type RefusalReason =
   | 'the object rule does not hold'
   | 'the decision failed';
 
+/** What an error says of an object that is refused: the same of a foreign one and of one that does not exist. */
+export const OBJECT_REFUSED = 'the object is refused, or not there';
+
 /** Two-valued: there is neither "perhaps" nor "not my business". */
 export type Decision =
   /** `by`: everything that had to hold, and did. */
