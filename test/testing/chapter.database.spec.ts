@@ -7,6 +7,7 @@ import {
   expectEveryRouteDeclared,
   expectMatrix,
   withTestPrincipals,
+  type ActingHeaders,
 } from 'nestjs-zero-trust/testing';
 import type { Server } from 'node:http';
 import type { INestApplication } from '@nestjs/common';
@@ -43,7 +44,7 @@ test('who writes a document finds it in their list, and nobody else does', async
   const made = await request(server).post('/documents').set(writer).send({ title: 'Minutes', body: '…' });
   const { id } = made.body as { id: string };
 
-  const list = async (as: ReturnType<typeof actingAs>) =>
+  const list = async (as: ActingHeaders) =>
     JSON.stringify((await request(server).get('/documents').set(as).expect(200)).body);
   expect(await list(writer)).toContain(id);
   expect(await list(actingAs({ roles: ['editor'] }))).not.toContain(id);

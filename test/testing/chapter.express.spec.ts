@@ -8,6 +8,7 @@ import {
   FrozenClock,
   publishedEvents,
   ZeroTrustTestingModule,
+  type ActingHeaders,
 } from 'nestjs-zero-trust/testing';
 import { randomUUID } from 'node:crypto';
 import type { Server } from 'node:http';
@@ -31,8 +32,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-const get = (as: ReturnType<typeof actingAs>) =>
-  request(app.getHttpServer()).get(`/documents/${document.id}`).set(as);
+const get = (as: ActingHeaders) => request(app.getHttpServer()).get(`/documents/${document.id}`).set(as);
 
 test('its owner reads a document, and nobody else learns that it is there', async () => {
   await get(actingAs({ roles: ['viewer'], subject: document.ownerId })).expect(200, document);
@@ -46,7 +46,7 @@ test('its owner reads a document, and nobody else learns that it is there', asyn
 
 test('to delete asks for a second factor, and not one of an hour ago', async () => {
   const owner = { permissions: ['documents:write'], subject: document.ownerId } as const;
-  const remove = (as: ReturnType<typeof actingAs>) =>
+  const remove = (as: ActingHeaders) =>
     request(app.getHttpServer()).delete(`/documents/${document.id}`).set(as);
   const { headers } = await remove(actingAs(owner)).expect(401);
   expect(headers['www-authenticate']).toContain('acr_values="aal2", max_age="600"');

@@ -3,7 +3,7 @@ import { WsAdapter } from '@nestjs/platform-ws';
 import { Test } from '@nestjs/testing';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { RequirePermission, secureApplication } from 'nestjs-zero-trust';
-import { actingAs, ZeroTrustTestingModule } from 'nestjs-zero-trust/testing';
+import { actingAs, ZeroTrustTestingModule, type ActingHeaders } from 'nestjs-zero-trust/testing';
 import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
@@ -35,7 +35,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-const say = async (headers: ReturnType<typeof actingAs>): Promise<unknown> => {
+const say = async (headers: ActingHeaders): Promise<unknown> => {
   const socket = new WebSocket(url, { headers });
   try {
     await once(socket, 'open');
