@@ -58,8 +58,9 @@ function changesOf(route: string, was: AccessMatrixRow, is: AccessMatrixRow): re
     compare(was.permissions, is.permissions, 'no longer demands', 'now demands', opened, tightened);
   }
   if (was.object !== is.object) {
-    // Another rule may be wider or narrower, and nobody can tell by its name: a person looks.
-    const isNarrower = was.object === undefined;
+    // Another rule may be wider or narrower, and nobody can tell by its name: a person looks. One that was added lets in
+    // who holds the permission in a scope, where it had to be held everywhere.
+    const isNarrower = was.object === undefined && was.policy !== 'permission';
     (isNarrower ? tightened : opened).push(`object ${was.object ?? 'any'} → ${is.object ?? 'any'}`);
   }
   if (was.assurance !== is.assurance) {

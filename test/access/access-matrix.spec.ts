@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { accessMatrix } from '../../src/access/access-matrix.js';
+import { matrixDifference } from '../../src/access/matrix-difference.js';
 import type { RoleDefinition } from '../../src/access/role-graph.js';
 import type { RouteEntry } from '../../src/access/route-entry.js';
 
@@ -28,6 +29,34 @@ describe('the access matrix', () => {
       'editor',
     ]);
     expect(rolesOf({ kind: 'permission', permissions: ['documents:share'] })).toEqual([]);
+  });
+
+  test('V8.1.1 says what is decided on beside the permission: the object, the list, the tenant', () => {
+    class ReadableDocument {
+      load(): undefined {
+        return undefined;
+      }
+    }
+    const objectOf = (narrowing: object): unknown =>
+      accessMatrix(
+        [entry({ kind: 'permission', permissions: ['documents:read'], ...narrowing })],
+        [],
+        roles,
+      )[0]?.object;
+    const list = { type: 'document', name: 'owned or shared' };
+    expect(objectOf({})).toBeUndefined();
+    expect(objectOf({ resource: ReadableDocument })).toBe('one by ReadableDocument');
+    expect(objectOf({ list })).toBe('list of document: owned or shared');
+    expect(objectOf({ within: 'tenant' })).toBe('within the tenant');
+    expect(objectOf({ resource: ReadableDocument, within: 'tenant' })).toBe(
+      'one by ReadableDocument, within the tenant',
+    );
+    // A demand that is taken away from a route counts as opened.
+    const rowsOf = (narrowing: object): ReturnType<typeof accessMatrix> =>
+      accessMatrix([entry({ kind: 'permission', permissions: ['documents:read'], ...narrowing })], [], roles);
+    for (const narrowing of [{ resource: ReadableDocument }, { list }, { within: 'tenant' }]) {
+      expect(matrixDifference(rowsOf(narrowing), rowsOf({})).map(({ kind }) => kind)).toEqual(['opened']);
+    }
   });
 
   test('says * for what everybody reaches and nobody for what is undeclared', () => {

@@ -46,6 +46,41 @@ describe('what changed from one access matrix to the next', () => {
       ['opened: assurance aal2 → aal1/10s'],
     ],
     [
+      'an object that is no longer decided on',
+      { object: 'one by ReadableDocument' },
+      {},
+      ['opened: object one by ReadableDocument → any'],
+    ],
+    [
+      'another resolver, which may reach more',
+      { object: 'one by OwnedDocument' },
+      { object: 'one by ReadableDocument' },
+      ['opened: object one by OwnedDocument → one by ReadableDocument'],
+    ],
+    [
+      'a tenant that is no longer asked for',
+      { object: 'one by ReadableDocument, within the tenant' },
+      { object: 'one by ReadableDocument' },
+      ['opened: object one by ReadableDocument, within the tenant → one by ReadableDocument'],
+    ],
+    [
+      'a tenant in which it is enough to hold what had to be held everywhere',
+      {},
+      { object: 'within the tenant' },
+      ['opened: object any → within the tenant'],
+    ],
+    [
+      'an object that is asked for where everybody came in',
+      { policy: 'authenticated', permissions: [], roles: ['*'] },
+      { object: 'one by ReadableDocument' },
+      [
+        'opened: now reached by reader',
+        'tightened: authenticated → documents:read',
+        'tightened: object any → one by ReadableDocument',
+        'tightened: no longer reached by *',
+      ],
+    ],
+    [
       'a higher level',
       { assurance: 'aal1/10s' },
       { assurance: 'aal2' },
