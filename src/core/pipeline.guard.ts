@@ -17,6 +17,17 @@ export function messageContextOf(execution: ExecutionContext): RequestContext | 
   return messageContexts.get(execution.getArgs());
 }
 
+const names = new WeakMap<object, WeakMap<object, string>>();
+
+/** `Class.method`, made once. */
+function nameOf(controller: { readonly name: string }, handler: { readonly name: string }): string {
+  let ofController = names.get(controller);
+  if (!ofController) names.set(controller, (ofController = new WeakMap()));
+  let name = ofController.get(handler);
+  if (name === undefined) ofController.set(handler, (name = `${controller.name}.${handler.name}`));
+  return name;
+}
+
 /**
  * The policy enforcement point (NIST SP 800-207): the only guard of the kit, on every handler of every
  * transport. It fetches the policy, asks the pipeline, publishes a refusal, and throws.
@@ -50,7 +61,7 @@ export class PipelineGuard implements CanActivate {
       }
       const handler = execution.getHandler();
       const controller = execution.getClass();
-      context.handler = `${controller.name}.${handler.name}`;
+      context.handler = nameOf(controller, handler);
       const call: JudgedCall = { execution, context, policy: policyOf(handler), handler, controller };
       return this.pipeline.judge(call);
     } catch (thrown) {

@@ -48,6 +48,7 @@ export class Pipeline implements OnApplicationBootstrap {
   readonly #faults: string[] = [];
   #order: Order = [];
   #orderAgain: Order = [];
+  #isComplete = false;
   #reportOnly: ReportOnlyMode | undefined;
 
   register(stage: Stage): void {
@@ -82,6 +83,7 @@ export class Pipeline implements OnApplicationBootstrap {
   }
 
   #missing(): Verdict | undefined {
+    if (this.#isComplete) return undefined;
     for (const name of REQUIRED) {
       if (!this.#stages.has(name)) {
         const detail = `the pipeline has no "${name}" stage`;
@@ -113,6 +115,7 @@ export class Pipeline implements OnApplicationBootstrap {
       const stage = this.#stages.get(each);
       return stage ? [{ name: each, judge: stage }] : [];
     });
+    this.#isComplete = REQUIRED.every((each) => this.#stages.has(each));
     this.#orderAgain = this.#order.filter(({ name: each }) => !COUNTING.includes(each));
   }
 

@@ -7,6 +7,8 @@ export interface RevocableProof {
   readonly clientId: string;
   /** The number of the feed when it was minted. */
   readonly feedSeq: number;
+  /** Owned by `Revocations`: as of when it is known not to be revoked. Left out: it is looked up each time. */
+  clearAsOf?: number;
 }
 
 interface Revoked {
@@ -19,6 +21,8 @@ export class Revocations {
   readonly #sessions = new Map<string, Revoked>();
   readonly #subjects = new Map<string, Revoked>();
   readonly #clients = new Map<string, Revoked>();
+  /** Grows with each entry: until then, what was not revoked is not. */
+  #version = 0;
 
   /** @param retainMs milliseconds for which an entry counts: longer than any token lives */
   constructor(private readonly retainMs: number) {}
@@ -33,16 +37,20 @@ export class Revocations {
     if (!map || (map.get(id)?.seq ?? -1) >= seq) return;
     // Put last, so that the oldest are first when it is time to forget.
     map.delete(id);
+    this.#version += 1;
     map.set(id, { seq, forgetAtMs: nowMs + this.retainMs });
   }
 
   /** A session that ended never lives again; of subjects and clients, only what was minted before is dead. */
-  covers({ sessionId, subject, clientId, feedSeq }: RevocableProof): boolean {
-    return (
+  covers(proof: RevocableProof): boolean {
+    if (proof.clearAsOf === this.#version) return false;
+    const { sessionId, subject, clientId, feedSeq } = proof;
+    const revoked =
       this.#sessions.has(sessionId) ||
       (this.#subjects.get(subject)?.seq ?? -1) > feedSeq ||
-      (this.#clients.get(clientId)?.seq ?? -1) > feedSeq
-    );
+      (this.#clients.get(clientId)?.seq ?? -1) > feedSeq;
+    if (!revoked && proof.clearAsOf !== undefined) proof.clearAsOf = this.#version;
+    return revoked;
   }
 
   forget(nowMs: number): void {

@@ -30,7 +30,9 @@ interface FastifyInstance {
   ): void;
 }
 
-const opened = new WeakMap<IncomingMessage, RequestContext>();
+/** On the request itself: a WeakMap of all requests costs a multiple, and the collector too. */
+const CONTEXT = Symbol('nestjs-zero-trust:request-context');
+type Opened = IncomingMessage & { [CONTEXT]?: RequestContext };
 
 /**
  * Opens the request context, before anything else of the application runs: it is installed in the adapter itself,
@@ -69,8 +71,8 @@ export class RequestContextOpening implements OnApplicationShutdown {
    * The one context of a request, also outside of its asynchronous context: what refuses before the edge opened it
    * (Nest's check for cross-site requests, Fastify's router) leaves the same traces as any other refusal.
    */
-  contextOf(request: EdgeRequest, raw: IncomingMessage, response: ServerResponse): RequestContext {
-    const known = opened.get(raw);
+  contextOf(request: EdgeRequest, raw: Opened, response: ServerResponse): RequestContext {
+    const known = raw[CONTEXT];
     if (known) return known;
     const url = raw.url ?? '/';
     const query = url.indexOf('?');
@@ -78,12 +80,12 @@ export class RequestContextOpening implements OnApplicationShutdown {
       id: requestIdOf(raw),
       transport: 'http',
       receivedAtMs: this.clock.nowMs(),
-      sourceAddress: sourceOf(request.ip, raw.socket.remoteAddress),
+      sourceAddress: this.#sourceOf(request, raw.socket.remoteAddress),
       method: raw.method ?? '',
       path: query < 0 ? url : url.slice(0, query),
       userAgent: raw.headers['user-agent'],
     });
-    opened.set(raw, context);
+    raw[CONTEXT] = context;
     // Where no server named the request: it was injected, or its server is not the application's.
     if (!StandingFields.areOn(response)) {
       response.setHeader('X-Request-Id', context.id);
@@ -91,6 +93,14 @@ export class RequestContextOpening implements OnApplicationShutdown {
     }
     if (this.settings.requestLog) this.log.watch(context, response);
     return context;
+  }
+
+  /** What a proxy forwards is not always an address: then the peer, who sent it, is the source. */
+  #sourceOf(request: EdgeRequest, peer: string | undefined): string | undefined {
+    // Nobody's word counts, so there is none to be taken apart.
+    if (this.settings.trustedProxies.length === 0) return plainAddress(peer);
+    const address = plainAddress(request.ip);
+    return address !== undefined && isIP(address) !== 0 ? address : plainAddress(peer);
   }
 
   #open(request: EdgeRequest, raw: IncomingMessage, response: ServerResponse, next: Next): void {
@@ -103,13 +113,7 @@ export class RequestContextOpening implements OnApplicationShutdown {
   }
 }
 
-/** What a proxy forwards is not always an address: then the peer, who sent it, is the source. */
-function sourceOf(forwarded: string | undefined, peer: string | undefined): string | undefined {
-  const address = plainAddress(forwarded);
-  return address !== undefined && isIP(address) !== 0 ? address : plainAddress(peer);
-}
-
 /** One notation an address: an IPv4 address that came through an IPv6 socket is written as IPv4, without a zone. */
 function plainAddress(address: string | undefined): string | undefined {
-  return address?.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
+  return address?.includes(':') ? address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '') : address;
 }

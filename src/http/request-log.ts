@@ -6,6 +6,9 @@ import type { RequestContext } from '../core/request-context.js';
 const FLUSH_AFTER_MS = 10;
 const FLUSH_AT_CHARACTERS = 65_536;
 
+const CONTEXT = Symbol('nestjs-zero-trust:logged-context');
+type Watched = ServerResponse & { [CONTEXT]?: RequestContext | undefined };
+
 /** How many requests were answered, by the class of their status: `2` for 2xx. */
 export type AnswerCounts = Readonly<Record<'1' | '2' | '3' | '4' | '5', number>>;
 
@@ -17,19 +20,29 @@ export type AnswerCounts = Readonly<Record<'1' | '2' | '3' | '4' | '5', number>>
 @Injectable()
 export class RequestLog {
   readonly #counts = { '1': 0, '2': 0, '3': 0, '4': 0, '5': 0 };
+  /** One for all answers. */
+  readonly #closed: (this: Watched) => void;
   #lines = '';
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly clock: Clock) {}
+  constructor(private readonly clock: Clock) {
+    const append = (context: RequestContext, response: ServerResponse): void => {
+      this.#append(context, response);
+    };
+    this.#closed = function (): void {
+      const { [CONTEXT]: context } = this;
+      this[CONTEXT] = undefined;
+      if (context) append(context, this);
+    };
+  }
 
   get counts(): AnswerCounts {
     return { ...this.#counts };
   }
 
-  watch(context: RequestContext, response: ServerResponse): void {
-    response.once('close', () => {
-      this.#append(context, response);
-    });
+  watch(context: RequestContext, response: Watched): void {
+    response[CONTEXT] = context;
+    response.on('close', this.#closed);
   }
 
   flush(): void {
@@ -42,18 +55,24 @@ export class RequestLog {
   }
 
   #append(context: RequestContext, { statusCode, writableFinished }: ServerResponse): void {
-    const family = String(statusCode).charAt(0);
-    if (family in this.#counts) this.#counts[family as keyof AnswerCounts] += 1;
+    const family = Math.trunc(statusCode / 100);
+    if (family >= 1 && family <= 5) this.#counts[family as unknown as keyof AnswerCounts] += 1;
     const now = this.clock.nowMs();
     // Everything in it is made by us or escaped; written by hand because it is the one line on the allowed path.
     this.#lines +=
-      `{"time":${now},"request":"${context.id}","method":${JSON.stringify(context.method)},` +
-      `"handler":${JSON.stringify(context.handler ?? null)},"status":${statusCode},"ms":${now - context.receivedAtMs},` +
-      `"subject":${JSON.stringify(context.principal?.subject ?? null)}${writableFinished ? '' : ',"aborted":true'}}\n`;
+      `{"time":${now},"request":"${context.id}","method":${quoted(context.method)},` +
+      `"handler":${quoted(context.handler)},"status":${statusCode},"ms":${now - context.receivedAtMs},` +
+      `"subject":${quoted(context.principal?.subject)}${writableFinished ? '' : ',"aborted":true'}}\n`;
     if (this.#lines.length >= FLUSH_AT_CHARACTERS) this.flush();
     else
       this.#timer ??= setTimeout(() => {
         this.flush();
       }, FLUSH_AFTER_MS).unref();
   }
+}
+
+/** As JSON. What needs no escape is seen to need none in a fraction of the time that `JSON.stringify` takes. */
+function quoted(text: string | undefined): string {
+  if (text === undefined) return 'null';
+  return /^[\w.-]*$/.test(text) ? `"${text}"` : JSON.stringify(text);
 }

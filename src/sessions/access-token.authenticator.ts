@@ -48,24 +48,33 @@ export class AccessTokenAuthenticator extends Authenticator {
     execution: ExecutionContext,
     context?: RequestContext,
   ): Principal | undefined | Promise<Principal> {
-    const presented = presentedTokenOf(execution, this.settings.cookies);
+    let key: string | undefined;
+    const presented = presentedTokenOf(execution, this.settings.cookies, (token) => {
+      key = RememberedTokens.keyOf(token);
+      return this.#remembered.get(key) !== undefined;
+    });
     if (!presented) return undefined;
     const strict = this.settings.freshness === 'database' || isStrictlyFresh(execution.getHandler());
     // Of what is only still open nothing was asked: an idle session ends all the same.
-    return this.prove(presented, strict, !context || !isReconsidered(context));
+    return this.prove(presented, strict, !context || !isReconsidered(context), key);
   }
 
   /** Proves one token. `strict` asks the database, whatever is remembered; `used` counts it as a use of the session. */
-  prove(presented: PresentedToken, strict: boolean, used = true): Principal | Promise<Principal> {
-    const key = RememberedTokens.keyOf(presented.token);
+  prove(
+    presented: PresentedToken,
+    strict: boolean,
+    used = true,
+    key = RememberedTokens.keyOf(presented.token),
+  ): Principal | Promise<Principal> {
     const known = strict ? undefined : this.#remembered.get(key);
     if (!known) return this.#proveAnew(presented, key);
     // A key that was given up, or has come to its end, takes what it signed with it.
-    const signedBy = this.keys.find(known.kid);
-    if (signedBy instanceof Promise || !this.feed.isFresh()) {
+    const nowMs = performance.now();
+    const signedBy = this.keys.find(known.kid, nowMs);
+    if (signedBy instanceof Promise || !this.feed.isFresh(nowMs)) {
       return this.#confirmed(known, key, presented, signedBy, used);
     }
-    return this.#admit(known, key, presented, signedBy, used);
+    return this.#admit(known, key, presented, signedBy, used, nowMs);
   }
 
   async #confirmed(
@@ -87,8 +96,8 @@ export class AccessTokenAuthenticator extends Authenticator {
     { delivery }: PresentedToken,
     signedBy: VerificationKey | undefined,
     used: boolean,
+    nowMs = performance.now(),
   ): Principal {
-    const nowMs = performance.now();
     if (!signedBy) {
       this.#remembered.forget(key);
       throw invalidToken('the signing key is unknown');
@@ -133,7 +142,7 @@ export class AccessTokenAuthenticator extends Authenticator {
     const endsAtSeconds = claims.exp + this.settings.clockToleranceSeconds;
     const secondsLeft = Math.min(session.secondsLeft, endsAtSeconds - this.clock.nowSeconds());
     return {
-      ...{ sessionId, subject, clientId, delivery, kid, feedSeq: claims.seq },
+      ...{ sessionId, subject, clientId, delivery, kid, feedSeq: claims.seq, clearAsOf: -1 },
       principal: Object.freeze({ kind: 'account', subject, sessionId, clientId, acr, amr, authTime }),
       endsAtSeconds,
       endsAtMs: askedAtMs + secondsLeft * 1000,

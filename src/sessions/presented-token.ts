@@ -22,23 +22,37 @@ interface CarriesHeaders {
  * one in a body is not looked at. A websocket takes no cookie, nor does GraphQL over one: a browser sends it along for any
  * page that opens a socket, and asks nobody first.
  *
+ * @param isVerified whether this very text was verified before: then nobody needs to look at its characters again
  * @returns undefined when there is no token at all, or another scheme.
  * @throws ZeroTrustError `invalid-credentials`; `ambiguous-credentials` when both were sent.
  */
-export function presentedTokenOf(execution: ExecutionContext, cookies: boolean): PresentedToken | undefined {
+export function presentedTokenOf(
+  execution: ExecutionContext,
+  cookies: boolean,
+  isVerified: IsVerified = nothing,
+): PresentedToken | undefined {
   const type = execution.getType<string>();
   const request = requestOf(type, execution);
-  return request && tokenOf(request, cookies && type !== 'ws' && request.headers?.upgrade === undefined);
+  const takesCookies = cookies && type !== 'ws' && request?.headers?.upgrade === undefined;
+  return request && tokenOf(request, takesCookies, isVerified);
 }
 
 /** The same of an HTTP request that is at hand, for handlers that ask for it themselves. */
 export function accessTokenOfRequest(request: unknown, cookies: boolean): PresentedToken | undefined {
   const found = headersOf(request);
-  return found && tokenOf(found, cookies);
+  return found && tokenOf(found, cookies, nothing);
 }
 
-function tokenOf(request: CarriesHeaders, cookies: boolean): PresentedToken | undefined {
-  const bearer = bearerOf(request);
+type IsVerified = (token: string) => boolean;
+
+const nothing: IsVerified = () => false;
+
+function tokenOf(
+  request: CarriesHeaders,
+  cookies: boolean,
+  isVerified: IsVerified,
+): PresentedToken | undefined {
+  const bearer = bearerOf(request, isVerified);
   const cookie = cookies ? readCookie(request.headers?.cookie, ACCESS_COOKIE) : undefined;
   if (cookie === undefined) return bearer === undefined ? undefined : { token: bearer, delivery: 'token' };
   if (bearer !== undefined) {
@@ -47,7 +61,7 @@ function tokenOf(request: CarriesHeaders, cookies: boolean): PresentedToken | un
   return { token: cookie, delivery: 'cookie' };
 }
 
-function bearerOf({ rawHeaders, url = '' }: CarriesHeaders): string | undefined {
+function bearerOf({ rawHeaders, url = '' }: CarriesHeaders, isVerified: IsVerified): string | undefined {
   if (url.includes('=') && /[?&]access_token=/i.test(url))
     throw invalidToken('a token was sent in the query');
   let value: string | undefined;
@@ -60,9 +74,11 @@ function bearerOf({ rawHeaders, url = '' }: CarriesHeaders): string | undefined 
   }
   // Whether it means to be one at all; the form that is accepted begins like this, and is looked at once.
   if (value === undefined) return undefined;
+  const token = value.slice('Bearer '.length);
+  if (value.startsWith('Bearer ') && isVerified(token)) return token;
   if (!value.startsWith('Bearer ') && !/^\s*(?:bearer\b|$)/i.test(value)) return undefined;
   if (!/^Bearer [\w.-]+$/.test(value)) throw invalidToken('the Authorization header is malformed');
-  return value.slice('Bearer '.length);
+  return token;
 }
 
 /**

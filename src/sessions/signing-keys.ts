@@ -113,8 +113,11 @@ export class SigningKeys implements OnApplicationBootstrap, OnModuleDestroy {
    *
    * @throws ZeroTrustError `temporarily-unavailable` when what was read last is too old, and cannot be read again.
    */
-  find(kid: string): VerificationKey | undefined | Promise<VerificationKey | undefined> {
-    if (!this.#isFresh()) return this.#confirm().then(() => this.#keys.get(kid)?.key);
+  find(
+    kid: string,
+    nowMs = performance.now(),
+  ): VerificationKey | undefined | Promise<VerificationKey | undefined> {
+    if (!this.#isFresh(nowMs)) return this.#confirm().then(() => this.#keys.get(kid)?.key);
     const known = this.#keys.get(kid)?.key;
     if (known || (!this.#seeking && this.#soughtLately())) return known;
     this.#seeking ??= this.#seek();
@@ -183,8 +186,8 @@ export class SigningKeys implements OnApplicationBootstrap, OnModuleDestroy {
     }
   }
 
-  #isFresh(): boolean {
-    return performance.now() - this.#readAt < KEYS_TRUSTED_MS;
+  #isFresh(nowMs = performance.now()): boolean {
+    return nowMs - this.#readAt < KEYS_TRUSTED_MS;
   }
 
   /** @throws ZeroTrustError `temporarily-unavailable` when the keys cannot be read in time. */

@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import type { ThrottlerStorage } from '@nestjs/throttler';
 import type { Clock } from '../core/clock.js';
 import type { SecurityEvents } from '../core/security-events.js';
-import { RequestCounter } from './request-counter.js';
+import { RequestCounter, type CountedKey } from './request-counter.js';
 import { rate, type Rate, type RateOutcome } from './gcra.js';
 import type { GcraStorage } from './gcra.storage.js';
 
@@ -33,10 +33,10 @@ export class DistributedStorage extends RequestCounter {
   }
 
   /** Races between replicas are the shared storage's to close: it must count and answer in one step. */
-  override async consume(key: string, limit: Rate): Promise<RateOutcome> {
+  override async consume(key: string | CountedKey, limit: Rate): Promise<RateOutcome> {
     if (this.clock.nowMs() < this.#restUntilMs) return this.#consumeLocally(key, limit);
     try {
-      const outcome = read(await this.#ask(key, limit), limit);
+      const outcome = read(await this.#ask(typeof key === 'string' ? key : key.text, limit), limit);
       if (this.#failing) await this.#recover();
       return outcome;
     } catch (cause) {
@@ -45,7 +45,7 @@ export class DistributedStorage extends RequestCounter {
     }
   }
 
-  #consumeLocally(key: string, limit: Rate): RateOutcome {
+  #consumeLocally(key: string | CountedKey, limit: Rate): RateOutcome {
     let reduced = this.#reduced.get(limit);
     if (!reduced) {
       const share = Math.floor((limit.requests * this.settings.outagePercent) / 100);

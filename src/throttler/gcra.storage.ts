@@ -1,6 +1,7 @@
 import type { ThrottlerStorage } from '@nestjs/throttler';
 import { randomInt } from 'node:crypto';
 import type { Clock } from '../core/clock.js';
+import type { CountedKey } from './request-counter.js';
 import { RequestCounter } from './request-counter.js';
 import { allows, outcomeOf, rate, startingTime, type Rate, type RateOutcome } from './gcra.js';
 
@@ -12,6 +13,14 @@ const LEAST_SLOTS = 65_536;
 /** How many neighbours compete for who has to leave. */
 const CANDIDATES = 8;
 const SWEEP_INTERVAL_US = 60_000_000;
+
+/** The theoretical arrival time of one key, and the table that it counts in; none once that has forgotten it. */
+class Arrival {
+  constructor(
+    public arrivalUs: number,
+    public table: object | undefined,
+  ) {}
+}
 
 /**
  * The kit's throttler storage: in this process, synchronous, one number a key, with a bounded number of keys.
@@ -27,14 +36,14 @@ const SWEEP_INTERVAL_US = 60_000_000;
 export class GcraStorage extends RequestCounter implements ThrottlerStorage {
   readonly #clock: Clock;
   readonly #maxKeys: number;
-  readonly #arrivals = new Map<string, { arrivalUs: number }>();
+  readonly #arrivals = new Map<string, Arrival>();
   /** Arrival times of keys that had to leave; made when the first one has to. */
   #overflow = new Float64Array(0);
   readonly #seed = randomInt(2 ** 32);
   /** Until when some overflow slot may hold a time that matters. */
   #overflowUntilUs = 0;
   #nextSweepUs = 0;
-  #hand: MapIterator<[string, { arrivalUs: number }]>;
+  #hand: MapIterator<[string, Arrival]>;
 
   constructor(clock: Clock, maxKeys: number) {
     super();
@@ -48,11 +57,11 @@ export class GcraStorage extends RequestCounter implements ThrottlerStorage {
     return this.#arrivals.size;
   }
 
-  override consume(key: string, limit: Rate): RateOutcome {
+  override consume(key: string | CountedKey, limit: Rate): RateOutcome {
     const nowUs = this.#clock.nowMs() * 1000;
     // The second half is for a clock that was set back.
     if (nowUs >= this.#nextSweepUs || nowUs < this.#nextSweepUs - SWEEP_INTERVAL_US) this.#sweep(nowUs);
-    const known = this.#arrivals.get(key) ?? this.#admit(key, nowUs);
+    const known = typeof key === 'string' ? this.#arrivalOf(key, nowUs) : this.#foundOf(key, nowUs);
     const startUs = startingTime(known.arrivalUs, limit, nowUs);
     const allowed = allows(startUs, limit, nowUs);
     known.arrivalUs = allowed ? startUs + limit.intervalUs : startUs;
@@ -76,18 +85,31 @@ export class GcraStorage extends RequestCounter implements ThrottlerStorage {
     });
   }
 
-  #admit(key: string, nowUs: number): { arrivalUs: number } {
+  #arrivalOf(key: string, nowUs: number): Arrival {
+    return this.#arrivals.get(key) ?? this.#admit(key, nowUs);
+  }
+
+  /** What was found under a key counts as long as the table holds it. */
+  #foundOf(key: CountedKey, nowUs: number): Arrival {
+    const { found } = key;
+    if (found instanceof Arrival && found.table === this.#arrivals) return found;
+    const arrival = this.#arrivalOf(key.text, nowUs);
+    key.found = arrival;
+    return arrival;
+  }
+
+  #admit(key: string, nowUs: number): Arrival {
     if (this.#arrivals.size >= this.#maxKeys) this.#evict(nowUs);
     // The slot is asked only while a flood is felt; else a new key costs no hash.
     const arrivalUs = nowUs < this.#overflowUntilUs ? (this.#overflow[this.#slotOf(key)] ?? 0) : 0;
-    const entry = { arrivalUs };
+    const entry = new Arrival(arrivalUs, this.#arrivals);
     this.#arrivals.set(key, entry);
     return entry;
   }
 
   /** Makes room: of a few neighbours the one that has used least of its quota leaves. */
   #evict(nowUs: number): void {
-    let leaving: [string, { arrivalUs: number }] | undefined;
+    let leaving: [string, Arrival] | undefined;
     for (let seen = 0; seen < CANDIDATES; seen += 1) {
       let next = this.#hand.next();
       if (next.done) {
@@ -98,8 +120,9 @@ export class GcraStorage extends RequestCounter implements ThrottlerStorage {
       if (!leaving || next.value[1].arrivalUs < leaving[1].arrivalUs) leaving = next.value;
     }
     if (!leaving) return;
-    const [key, { arrivalUs }] = leaving;
-    this.#arrivals.delete(key);
+    const [key, arrival] = leaving;
+    const { arrivalUs } = arrival;
+    this.#forget(key, arrival);
     if (arrivalUs <= nowUs) return;
     if (this.#overflow.length === 0) {
       const wanted = Math.max(LEAST_SLOTS, this.#maxKeys * SLOTS_PER_KEY);
@@ -113,9 +136,14 @@ export class GcraStorage extends RequestCounter implements ThrottlerStorage {
   /** Forgets what no longer limits anybody; about 2 ms for 100,000 keys, at most once a minute. */
   #sweep(nowUs: number): void {
     this.#nextSweepUs = nowUs + SWEEP_INTERVAL_US;
-    for (const [key, { arrivalUs }] of this.#arrivals) {
-      if (arrivalUs <= nowUs) this.#arrivals.delete(key);
+    for (const [key, arrival] of this.#arrivals) {
+      if (arrival.arrivalUs <= nowUs) this.#forget(key, arrival);
     }
+  }
+
+  #forget(key: string, arrival: Arrival): void {
+    this.#arrivals.delete(key);
+    arrival.table = undefined;
   }
 
   /** FNV-1a from a secret start, then the finaliser of MurmurHash3, whose top bits depend on every character. */

@@ -7,5 +7,13 @@ import type { Rate, RateOutcome } from './gcra.js';
  */
 export abstract class RequestCounter {
   /** Counts one request of `key` against `limit`. Answers without a promise where it can. */
-  abstract consume(key: string, limit: Rate): RateOutcome | Promise<RateOutcome>;
+  abstract consume(key: string | CountedKey, limit: Rate): RateOutcome | Promise<RateOutcome>;
+}
+
+/** A key that is counted again and again; the counter keeps with it what it found under it. */
+export class CountedKey {
+  /** Owned by the counter. */
+  found: unknown;
+
+  constructor(readonly text: string) {}
 }

@@ -56,7 +56,8 @@ export class SourceLimitMiddleware implements OnModuleInit {
 
   /** Counts the request, and hands a refusal to the adapter's error path, where it gets the one public shape. */
   judge(request: unknown, next: Next): void {
-    const address = addressOfRequest(request);
+    // What the edge found out already, where it was first.
+    const address = RequestContext.current()?.sourceAddress ?? addressOfRequest(request);
     // Without an address (a Unix socket without a trusted proxy) all callers are one source.
     const source = address === undefined ? '*' : this.#sources.of(address);
     const outcome = this.#counted.consume(source, this.#limit);

@@ -1,8 +1,10 @@
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
 import { PASSED, refused, type JudgedCall, type Stage, type Verdict } from '../core/pipeline.js';
+import type { Transport } from '../core/request-context.js';
+import { CountedKeys, type KeyGroup } from './counted-keys.js';
 import type { Rate, RateOutcome } from './gcra.js';
 import { limitsOf, type HandlerLimits } from './handler.limits.js';
-import { RequestCounter } from './request-counter.js';
+import { RequestCounter, type CountedKey } from './request-counter.js';
 import { addressOf, SourceKeys } from './source.key.js';
 import { THROTTLING_SETTINGS, type ThrottlingSettings } from './throttling.options.js';
 import { policyField, quotaField, tooManyRequests, type LimitPolicy } from './too-many-requests.error.js';
@@ -13,7 +15,8 @@ export class ThrottleStages {
   readonly #settings: ThrottlingSettings;
   readonly #counter: RequestCounter;
   readonly #sources: SourceKeys;
-  readonly #compiled = new WeakMap<object, WeakMap<object, CompiledHandler>>();
+  readonly #compiled = new WeakMap<object, WeakMap<object, Map<Transport, CompiledHandler>>>();
+  readonly #keys = new CountedKeys();
   /** Names for sockets whose peer is unknown: a bucket each, never one for all. */
   readonly #sockets = new WeakMap<object, string>();
   #lastSocket = 0;
@@ -32,8 +35,9 @@ export class ThrottleStages {
       const handler = this.#handlerOf(call);
       const source = this.#sourceOf(call);
       const limit = source === undefined ? handler.shared : handler.route;
+      const key = handler.sources.of(source ?? '*');
       // Where a principal is still to be proved, the quota that is announced is the principal's.
-      return this.#judge(`${handler.id}|${source ?? '*'}`, limit, call, call.policy.kind === 'public');
+      return this.#judge(key, limit, call, call.policy.kind === 'public');
     },
   };
 
@@ -45,13 +49,13 @@ export class ThrottleStages {
       // Public handlers have no principal; their source was counted by the stage before.
       if (!principal || isNestedField(call.execution)) return PASSED;
       const handler = this.#handlerOf(call);
-      const key = `${handler.id}|${principal.kind}|${principal.subject}`;
+      const key = handler.principals(principal.kind).of(principal.subject);
       return this.#judge(key, handler.principal, call, true);
     },
   };
 
-  #judge(key: string, limit: NamedLimit, call: JudgedCall, last: boolean): Verdict | Promise<Verdict> {
-    const outcome = this.#counter.consume(`${limit.policy}|${call.context.transport}|${key}`, limit.rate);
+  #judge(key: CountedKey, limit: NamedLimit, call: JudgedCall, last: boolean): Verdict | Promise<Verdict> {
+    const outcome = this.#counter.consume(key, limit.rate);
     return outcome instanceof Promise
       ? outcome.then((settled) => this.#verdict(limit, settled, call, last))
       : this.#verdict(limit, outcome, call, last);
@@ -85,29 +89,40 @@ export class ThrottleStages {
     return name;
   }
 
-  /** By class and method and not by URL: `HEAD`, a trailing slash or other case reach the same bucket. */
-  #handlerOf(call: JudgedCall): CompiledHandler {
-    let handlers = this.#compiled.get(call.controller);
-    if (!handlers) {
-      handlers = new WeakMap();
-      this.#compiled.set(call.controller, handlers);
-    }
-    let compiled = handlers.get(call.handler);
+  #handlerOf({ controller, handler, context }: JudgedCall): CompiledHandler {
+    let handlers = this.#compiled.get(controller);
+    if (!handlers) this.#compiled.set(controller, (handlers = new WeakMap()));
+    let transports = handlers.get(handler);
+    if (!transports) handlers.set(handler, (transports = new Map<Transport, CompiledHandler>()));
+    let compiled = transports.get(context.transport);
     if (!compiled) {
-      const limits = limitsOf(call.handler, call.controller, this.#settings);
-      const { name } = call.controller as { readonly name?: string };
-      const { name: method } = call.handler as { readonly name?: string };
-      compiled = {
-        id: `${name ?? ''}.${method ?? ''}`,
-        route: named('route', limits.route),
-        shared: named('route', limits.shared),
-        principal: named('principal', limits.principal),
-      };
-      handlers.set(call.handler, compiled);
+      compiled = this.#compile(controller, handler, context.transport);
+      transports.set(context.transport, compiled);
     }
     return compiled;
   }
+
+  /** Keys go by class and method and not by URL: `HEAD`, a trailing slash or other case reach the same bucket. */
+  #compile(controller: Named, handler: Named, transport: Transport): CompiledHandler {
+    const limits = limitsOf(handler, controller, this.#settings);
+    const id = `${transport}|${controller.name ?? ''}.${handler.name ?? ''}`;
+    const kinds = new Map<string, KeyGroup>();
+    const ofKind = (kind: string): KeyGroup => {
+      let group = kinds.get(kind);
+      if (!group) kinds.set(kind, (group = this.#keys.group(`principal|${id}|${kind}|`)));
+      return group;
+    };
+    return {
+      route: named('route', limits.route),
+      shared: named('route', limits.shared),
+      principal: named('principal', limits.principal),
+      sources: this.#keys.group(`route|${id}|`),
+      principals: ofKind,
+    };
+  }
 }
+
+type Named = object & { readonly name?: string };
 
 interface NamedLimit {
   readonly policy: LimitPolicy;
@@ -116,7 +131,10 @@ interface NamedLimit {
   readonly field: string;
 }
 
-type CompiledHandler = Readonly<Record<keyof HandlerLimits, NamedLimit>> & { readonly id: string };
+type CompiledHandler = Readonly<Record<keyof HandlerLimits, NamedLimit>> & {
+  readonly sources: KeyGroup;
+  readonly principals: (kind: string) => KeyGroup;
+};
 
 function named(policy: LimitPolicy, rate: Rate): NamedLimit {
   return { policy, rate, field: policyField(policy, rate) };

@@ -28,6 +28,26 @@ describe('revocations in memory', () => {
     );
   });
 
+  test('of a proof that was looked up before they say the same as of one that was not', () => {
+    const id = fc.constantFrom('a', 'b', 'c');
+    const kind = fc.constantFrom('session', 'subject', 'client', 'grants');
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ kind, id }), { maxLength: 30 }),
+        fc.record({ sessionId: id, subject: id, clientId: id, feedSeq: fc.integer({ min: 0, max: 30 }) }),
+        (entries, proof) => {
+          const revocations = new Revocations(RETAIN_MS);
+          const known = { ...proof, clearAsOf: -1 };
+          expect(revocations.covers(known)).toBe(false);
+          for (const [at, entry] of entries.entries()) {
+            revocations.add({ ...entry, seq: at + 1 }, 0);
+            expect(revocations.covers(known)).toBe(revocations.covers(proof));
+          }
+        },
+      ),
+    );
+  });
+
   test('an entry that is read twice, or late, does not make a newer one older', () => {
     const revocations = new Revocations(RETAIN_MS);
     revocations.add({ kind: 'subject', id: 'a', seq: 9 }, 0);
