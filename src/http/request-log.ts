@@ -4,6 +4,8 @@ import { Clock } from '../core/clock.js';
 import type { RequestContext } from '../core/request-context.js';
 
 const FLUSH_AFTER_MS = 10;
+/** Of methods and handlers; what else a parser lets through is written anew each time. */
+const MAX_NAMES = 1_000;
 const FLUSH_AT_CHARACTERS = 65_536;
 
 const CONTEXT = Symbol('nestjs-zero-trust:logged-context');
@@ -22,6 +24,7 @@ export class RequestLog {
   readonly #counts = { '1': 0, '2': 0, '3': 0, '4': 0, '5': 0 };
   /** One for all answers. */
   readonly #closed: (this: Watched) => void;
+  readonly #names = new Map<string, string>();
   #lines = '';
   #timer: NodeJS.Timeout | undefined;
 
@@ -54,14 +57,24 @@ export class RequestLog {
     process.stdout.write(lines);
   }
 
+  /** Methods and handlers are few. */
+  #quotedName(name = ''): string {
+    let text = this.#names.get(name);
+    if (text === undefined) {
+      text = name === '' ? 'null' : JSON.stringify(name);
+      if (this.#names.size < MAX_NAMES) this.#names.set(name, text);
+    }
+    return text;
+  }
+
   #append(context: RequestContext, { statusCode, writableFinished }: ServerResponse): void {
     const family = Math.trunc(statusCode / 100);
     if (family >= 1 && family <= 5) this.#counts[family as unknown as keyof AnswerCounts] += 1;
     const now = this.clock.nowMs();
     // Everything in it is made by us or escaped; written by hand because it is the one line on the allowed path.
     this.#lines +=
-      `{"time":${now},"request":"${context.id}","method":${quoted(context.method)},` +
-      `"handler":${quoted(context.handler)},"status":${statusCode},"ms":${now - context.receivedAtMs},` +
+      `{"time":${now},"request":"${context.id}","method":${this.#quotedName(context.method)},` +
+      `"handler":${this.#quotedName(context.handler)},"status":${statusCode},"ms":${now - context.receivedAtMs},` +
       `"subject":${quoted(context.principal?.subject)}${writableFinished ? '' : ',"aborted":true'}}\n`;
     if (this.#lines.length >= FLUSH_AT_CHARACTERS) this.flush();
     else

@@ -11,6 +11,16 @@ type Field = readonly [name: string, value: string];
 
 const FIELDS = Symbol('nestjs-zero-trust:standing-fields');
 const ID = Symbol('nestjs-zero-trust:request-id');
+const STATE = Symbol('nestjs-zero-trust:state-of-fields');
+
+/** What was set one by one on an answer. */
+const NOTHING = 0;
+const OTHERS = 1;
+/** Also one of those that it bears. */
+const OURS = 2;
+
+/** Names of which it is remembered whether they are ours: all that an application writes, and not what a caller may. */
+const MAX_NAMES = 500;
 
 /** What Node.js does with header fields in the end: `headers` are those of `setHeader`, or what `writeHead` was given. */
 interface StoresFields {
@@ -18,7 +28,12 @@ interface StoresFields {
   getRawHeaderNames(): string[];
 }
 
-type Bearing = ServerResponse & StoresFields & { [FIELDS]?: StandingFields | undefined; [ID]?: string };
+type Bearing = ServerResponse &
+  StoresFields & {
+    [FIELDS]?: StandingFields | undefined;
+    [ID]?: string;
+    [STATE]?: number;
+  };
 
 const node = ServerResponse.prototype as ServerResponse & StoresFields;
 
@@ -29,6 +44,7 @@ const node = ServerResponse.prototype as ServerResponse & StoresFields;
  */
 export class StandingFields {
   readonly #fields: ReadonlyMap<string, Field>;
+  readonly #names = new Map<string, boolean>();
   readonly #text: string;
   readonly #isWritten: boolean;
 
@@ -57,7 +73,9 @@ export class StandingFields {
   #give(bearing: Bearing, id: string): void {
     bearing[FIELDS] = this;
     bearing[ID] = id;
+    bearing[STATE] = NOTHING;
     bearing._storeHeader = storeHeader;
+    bearing.setHeader = setHeader;
     bearing.getHeader = getHeader;
     bearing.hasHeader = hasHeader;
     bearing.getHeaders = getHeaders;
@@ -71,12 +89,20 @@ export class StandingFields {
     return (response as Partial<Bearing>)[FIELDS] !== undefined;
   }
 
+  /** Whether a field is one of them, however its name is written. */
   has(name: string): boolean {
-    return this.#fields.has(name) || name === 'x-request-id';
+    let known = this.#names.get(name);
+    if (known === undefined) {
+      const field = name.toLowerCase();
+      known = field === 'x-request-id' || this.#fields.has(field);
+      if (this.#names.size < MAX_NAMES) this.#names.set(name, known);
+    }
+    return known;
   }
 
   valueOf(name: string, id: string | undefined): string | undefined {
-    return name === 'x-request-id' ? id : this.#fields.get(name)?.[1];
+    if (!this.has(name)) return undefined;
+    return this.#fields.get(name.toLowerCase())?.[1] ?? id;
   }
 
   all(id: string): Field[] {
@@ -90,7 +116,7 @@ export class StandingFields {
   /** Whether one of them is among header fields in any of the shapes that `writeHead` takes. */
   areAmong(headers: unknown): boolean {
     if (Array.isArray(headers)) return true;
-    for (const name in headers as object) if (this.has(name.toLowerCase())) return true;
+    for (const name in headers as object) if (this.has(name)) return true;
     return false;
   }
 
@@ -120,17 +146,26 @@ function setEach(response: Bearing): void {
   }
 }
 
+function setHeader(this: Bearing, name: string, value: string): Bearing {
+  node.setHeader.call(this, name, value);
+  const { [FIELDS]: fields } = this;
+  if (fields) this[STATE] = fields.has(name) || this[STATE] === OURS ? OURS : OTHERS;
+  return this;
+}
+
 function storeHeader(this: Bearing, firstLine: string, headers: unknown): void {
-  const { [FIELDS]: fields, [ID]: id = '' } = this;
+  const { [FIELDS]: fields, [ID]: id = '', [STATE]: state } = this;
   if (!fields) node._storeHeader.call(this, firstLine, headers);
-  else if (!fields.areAmong(headers)) node._storeHeader.call(this, firstLine + fields.textFor(id), headers);
+  // What was set one by one is handed on by Node.js; else it is what `writeHead` was given.
+  else if (state === OTHERS || (state === NOTHING && !fields.areAmong(headers)))
+    node._storeHeader.call(this, firstLine + fields.textFor(id), headers);
   else storeEach(this, firstLine, headers);
 }
 
 /** Somebody set one of them: theirs counts, and twice is not what they meant. */
 function storeEach(response: Bearing, firstLine: string, headers: unknown): void {
   // Fields that were set before are what Node.js hands on, and with them whatever `writeHead` was given.
-  const given = node.getHeaderNames.call(response).length > 0 ? [] : pairsOf(headers);
+  const given = response[STATE] === NOTHING ? pairsOf(headers) : [];
   setEach(response);
   for (const [name] of given) node.removeHeader.call(response, name);
   for (const [name, value] of given) node.appendHeader.call(response, name, value);
@@ -148,11 +183,11 @@ function pairsOf(headers: unknown): [string, string | string[]][] {
 }
 
 function getHeader(this: Bearing, name: string): ReturnType<ServerResponse['getHeader']> {
-  return node.getHeader.call(this, name) ?? this[FIELDS]?.valueOf(name.toLowerCase(), this[ID]);
+  return node.getHeader.call(this, name) ?? this[FIELDS]?.valueOf(name, this[ID]);
 }
 
 function hasHeader(this: Bearing, name: string): boolean {
-  return node.hasHeader.call(this, name) || (this[FIELDS]?.has(name.toLowerCase()) ?? false);
+  return node.hasHeader.call(this, name) || (this[FIELDS]?.has(name) ?? false);
 }
 
 function getHeaders(this: Bearing): OutgoingHttpHeaders {
@@ -167,12 +202,12 @@ function getHeaderNames(this: Bearing): string[] {
 }
 
 function removeHeader(this: Bearing, name: string): void {
-  if (this[FIELDS]?.has(name.toLowerCase())) setEach(this);
+  if (this[FIELDS]?.has(name)) setEach(this);
   node.removeHeader.call(this, name);
 }
 
 function appendHeader(this: Bearing, name: string, value: string | readonly string[]): Bearing {
-  if (this[FIELDS]?.has(name.toLowerCase())) setEach(this);
+  if (this[FIELDS]?.has(name)) setEach(this);
   node.appendHeader.call(this, name, value);
   return this;
 }
