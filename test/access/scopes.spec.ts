@@ -225,7 +225,9 @@ describe.each(ADAPTERS)('grants with a scope on %s', (adapter) => {
     );
     const recorded = await asOwner(
       database,
-      `SELECT FROM audit.pending WHERE convert_from(entry, 'UTF8') LIKE '%project:7%'`,
+      `SELECT FROM audit.pending
+        WHERE convert_from(entry, 'UTF8') LIKE '%project:7%' AND convert_from(entry, 'UTF8') LIKE $1`,
+      [`%${subject}%`],
     );
     expect(recorded).toHaveLength(2);
   });
