@@ -143,6 +143,14 @@ describe.each(ADAPTERS)('actingAs without a database on %s', (adapter) => {
     expect(await bodyOf('/asked/revealed', {})).toEqual({ id: '1', iban: '****' });
   });
 
+  test('what the caller holds is never said of another subject', async () => {
+    expect(await bodyOf('/asked/another', { roles: ['editor'] })).toEqual(['rejected', 'rejected']);
+    expect(await bodyOf('/asked/another', { roles: ['editor'], subject: PERSON })).toEqual([
+      'fulfilled',
+      'fulfilled',
+    ]);
+  });
+
   test('a declared task holds what it declares, and nothing beside', async () => {
     expect(await tested.app.get(NightlyTask).run()).toEqual([true, false]);
   });

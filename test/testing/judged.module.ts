@@ -143,6 +143,14 @@ export class JudgedController {
     };
   }
 
+  /** Of somebody else: where nothing is stored, nobody knows. */
+  @Get('asked/another')
+  @Authenticated()
+  async another(): Promise<readonly string[]> {
+    const asked = [this.access.permissionsOf(PERSON), this.access.rolesOf(PERSON)];
+    return (await Promise.allSettled(asked)).map(({ status }) => status);
+  }
+
   @Get('asked/required')
   @Authenticated()
   async required(): Promise<object> {
