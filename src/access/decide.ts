@@ -130,7 +130,7 @@ function scopesOf<T>({ scopes }: ObjectRule<T>, object: T): readonly string[] {
 
 function isOfTenant<T>({ scopes }: ObjectRule<T>, object: T, tenant: string | undefined): boolean {
   const property = scopes?.[TENANT_KIND];
-  return tenant !== undefined && property !== undefined && idAt(object, property) === tenant;
+  return property !== undefined && idAt(object, property) === tenant;
 }
 
 /** The id in a property, as a scope writes it. @throws TypeError when it is none, or was not loaded. */

@@ -170,6 +170,12 @@ describe('scopes', () => {
   });
 });
 
+test('a scope in which nothing is held that anybody declared is none, and no tenant to be of', () => {
+  const held = holding({ 'tenant:acme': ['documents:read'], 'tenant:beta': ['ghosts:summon'], 'project:7': [] });
+  expect(held.tenants()).toEqual(['acme']);
+  expect(held.scopesOf('documents:read')).toEqual(['tenant:acme']);
+});
+
 describe('within the tenant', () => {
   const held = holding({ 'tenant:acme': ['documents:read'] });
   const ask = (tenant: string | undefined, more: Partial<AccessQuestion<Note>> = {}): Decision =>
