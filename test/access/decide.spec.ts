@@ -171,7 +171,11 @@ describe('scopes', () => {
 });
 
 test('a scope in which nothing is held that anybody declared is none, and no tenant to be of', () => {
-  const held = holding({ 'tenant:acme': ['documents:read'], 'tenant:beta': ['ghosts:summon'], 'project:7': [] });
+  const held = holding({
+    'tenant:acme': ['documents:read'],
+    'tenant:beta': ['ghosts:summon'],
+    'project:7': [],
+  });
   expect(held.tenants()).toEqual(['acme']);
   expect(held.scopesOf('documents:read')).toEqual(['tenant:acme']);
 });
