@@ -18,7 +18,8 @@ function packageOf(name) {
   return ['pg', 'pg-protocol', 'typeorm', 'pg-pool'].includes(name) ? 'PostgreSQL' : name;
 }
 
-const isIdle = ({ functionName }) => functionName === '(idle)';
+/** Idle, or at work on the profile itself. */
+const isNoPart = ({ functionName, url }) => functionName === '(idle)' || url.startsWith('node:inspector');
 
 /** Calls `take` with each node, the microseconds of its own lines a request, and the owner of its nearest caller. */
 function walk({ nodes, samples, timeDeltas }, requests, take) {
@@ -30,7 +31,7 @@ function walk({ nodes, samples, timeDeltas }, requests, take) {
     const [node, caller] = pending.pop();
     const owner = ownerOf(node.callFrame);
     const payer = owner ?? caller;
-    if (!isIdle(node.callFrame)) take(node.callFrame, (own.get(node.id) ?? 0) / requests, owner, payer);
+    if (!isNoPart(node.callFrame)) take(node.callFrame, (own.get(node.id) ?? 0) / requests, owner, payer);
     for (const id of node.children ?? []) pending.push([byId.get(id), payer]);
   }
 }
@@ -43,7 +44,7 @@ export function roomsOf(profile, requests) {
     return sums.get(name);
   };
   walk(profile, requests, ({ functionName }, microseconds, owner, payer) => {
-    const nobody = functionName === '(program)' ? 'the system and native code' : 'Node.js on its own';
+    const nobody = functionName === '(program)' ? 'the system and native code' : 'Node.js on its own account';
     sumOf(owner ?? nobody).self += owner === undefined && payer !== undefined ? 0 : microseconds;
     sumOf(payer ?? nobody).withNode += microseconds;
   });

@@ -4,95 +4,102 @@ import { parseArgs } from 'node:util';
 import { CASES } from './cases.mjs';
 import { load, measure } from './measure.mjs';
 import { prepare } from './prepare.mjs';
-import { roomsOf, functionsOf } from './profile-sums.mjs';
-import { table } from './report.mjs';
+import { functionsOf, roomsOf } from './profile-sums.mjs';
+import { table, writeBetweenMarkers } from './report.mjs';
 import { ServerProcess } from './server-process.mjs';
 
-const USAGE = `node bench/profile.mjs [options]
+const COMMAND = 'node bench/profile.mjs';
+const USAGE = `${COMMAND} [options]
 
 Takes a CPU profile of a server under load and sums it up: by room (what its own lines cost, and what they cost with
 the parts of Node.js that they call), and by function. Bare Nest is profiled beside it.
 
-  --adapter <name>   express or fastify (default express)
+  --adapter <name>   express, fastify or both (default express,fastify)
   --case <name>      a case of the benchmark (default kit)
   --seconds <n>      length of the profile (default 8)
   --connections <n>  connections of the load generator (default 64)
-  --top <n>          functions that are listed (default 30)
+  --top <n>          functions that are listed (default 15)
   --save <file>      writes the profile itself, for the DevTools of Chromium
+  --write <file>     puts the tables between the markers of this file, e.g. docs/performance.md
   --help             this text`;
 
 const { values } = parseArgs({
   options: {
-    adapter: { type: 'string', default: 'express' },
+    adapter: { type: 'string', default: 'express,fastify' },
     case: { type: 'string', default: 'kit' },
     seconds: { type: 'string', default: '8' },
     connections: { type: 'string', default: '64' },
-    top: { type: 'string', default: '30' },
+    top: { type: 'string', default: '15' },
     save: { type: 'string' },
+    write: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
 const [seconds, connections, top] = [values.seconds, values.connections, values.top].map(Number);
-const chosen = CASES.find(({ name }) => name === values.case);
-if (values.help || !chosen || !(seconds > 0 && connections > 0 && top >= 0)) {
+const adapters = values.adapter.split(',');
+const [bareCase, chosen] = ['bare', values.case].map((wanted) => CASES.find(({ name }) => name === wanted));
+const isKnown = adapters.every((each) => ['express', 'fastify'].includes(each));
+if (values.help || !chosen || !isKnown || !(seconds > 0 && connections > 0 && top >= 0)) {
   console.log(USAGE);
   process.exit(values.help ? 0 : 2);
 }
 
-const cases = [CASES.find(({ name }) => name === 'bare'), chosen];
-const { settings, tokens, close } = await prepare(cases, (line) => console.error(line));
+const { settings, tokens, close } = await prepare([bareCase, chosen], (line) => console.error(line));
+const parts = [];
 try {
-  const profiles = [];
-  for (const each of cases) profiles.push(await profileOf(each));
-  const [bare, kit] = profiles;
-  console.log(
-    `_Node.js ${process.versions.node}, ${values.adapter}: ${kit.cpu.toFixed(1)} µs of CPU a request, bare Nest ${bare.cpu.toFixed(1)} µs; profiled, so a little slower than measured_\n`,
-  );
-  const [rooms, bareRooms] = [roomsOf(kit.profile, kit.requests), roomsOf(bare.profile, bare.requests)];
-  const names = [...new Set([...rooms.keys(), ...bareRooms.keys()])];
-  const figure = (sums, name, field) => sums.get(name)?.[field] ?? 0;
-  const rows = names
-    .map((name) => [
-      name,
-      figure(rooms, name, 'self'),
-      figure(rooms, name, 'withNode'),
-      figure(bareRooms, name, 'withNode'),
-    ])
-    .sort((a, b) => b[2] - b[3] - (a[2] - a[3]));
-  console.log(
-    table(
-      ['room', 'own lines', 'with what it calls of Node.js', 'the same in bare Nest', 'more than bare'],
-      rows.map(([name, self, withNode, before]) => [
-        name,
-        ...[self, withNode, before, withNode - before].map(microseconds),
-      ]),
-    ),
-  );
-  if (top > 0) {
-    const bareFunctions = functionsOf(bare.profile, bare.requests);
-    const ownFunctions = functionsOf(kit.profile, kit.requests);
-    const functions = [...new Set([...ownFunctions.keys(), ...bareFunctions.keys()])]
-      .map((name) => [name, ownFunctions.get(name) ?? 0, bareFunctions.get(name) ?? 0])
-      .sort((a, b) => Math.abs(b[1] - b[2]) - Math.abs(a[1] - a[2]))
-      .slice(0, top);
-    console.log(
-      `\n${table(
-        ['function', 'own lines', 'in bare Nest'],
-        functions.map(([name, ...figures]) => [name, ...figures.map(microseconds)]),
-      )}`,
-    );
+  for (const adapter of adapters) {
+    const bare = await profileOf(adapter, bareCase);
+    const kit = await profileOf(adapter, chosen);
+    parts.push(...describe(adapter, bare, kit));
+    if (values.save !== undefined) await writeFile(values.save, JSON.stringify(kit.profile));
   }
-  if (values.save !== undefined) await writeFile(values.save, JSON.stringify(kit.profile));
 } finally {
   await close();
 }
+const text = parts.join('\n\n');
+console.log(text);
+if (values.write !== undefined) await writeBetweenMarkers(values.write, text, COMMAND);
 
-function microseconds(value) {
-  return `${value.toFixed(2)} µs`;
+function describe(adapter, bare, kit) {
+  const [rooms, bareRooms] = [kit, bare].map(({ profile, requests }) => roomsOf(profile, requests));
+  const [functions, bareFunctions] = [kit, bare].map(({ profile, requests }) =>
+    functionsOf(profile, requests),
+  );
+  const none = { self: 0, withNode: 0 };
+  const roomRows = [...new Set([...rooms.keys(), ...bareRooms.keys()])].map((name) => {
+    const { self, withNode } = rooms.get(name) ?? none;
+    const before = (bareRooms.get(name) ?? none).withNode;
+    return [name, self, withNode, before, withNode - before];
+  });
+  const functionRows = [...functions].map(([name, self]) => [name, self, bareFunctions.get(name) ?? 0]);
+  const worthALine = roomRows.filter(([, , withNode, before]) => Math.max(withNode, before) >= 0.05);
+  return [
+    `### ${adapter === 'express' ? 'Express' : 'Fastify'}, by room`,
+    `_Node.js ${process.versions.node}, ${kit.cpu.toFixed(0)} µs of CPU a request against ${bare.cpu.toFixed(0)} µs of bare Nest: under the profiler, so more than without_`,
+    table(
+      ['room', 'its own lines', 'with what they call of Node.js', 'the same in bare Nest', 'more'],
+      worthALine.sort((a, b) => b[4] - a[4]).map(inMicroseconds),
+    ),
+    ...(top === 0
+      ? []
+      : [
+          table(
+            ['function', 'its own lines', 'in bare Nest'],
+            functionRows
+              .sort((a, b) => b[1] - b[2] - (a[1] - a[2]))
+              .slice(0, top)
+              .map(inMicroseconds),
+          ),
+        ]),
+  ];
 }
 
-async function profileOf({ server: file, tokens: kind, rooms }) {
-  const server = await ServerProcess.start(file, { ...settings, adapter: values.adapter, rooms });
+function inMicroseconds([name, ...figures]) {
+  return [name, ...figures.map((each) => `${each.toFixed(2)} µs`)];
+}
+
+async function profileOf(adapter, { server: file, tokens: kind, rooms }) {
+  const server = await ServerProcess.start(file, { ...settings, adapter, rooms });
   try {
     await load(server.url, await tokens.of(kind), { connections, amount: 5 * settings.sessions });
     const warm = await load(server.url, await tokens.of(kind), { connections, duration: 2 });

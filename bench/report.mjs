@@ -2,7 +2,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 
-const begin = (command) => `<!-- figures: ${command} -- --write docs/performance.md -->`;
+const begin = (command) =>
+  `<!-- figures: ${command}${command.startsWith('npm ') ? ' --' : ''} --write docs/performance.md -->`;
 const END = '<!-- end of figures -->';
 /** Below, a server waited for its clients now and then: it may be faster than its rate. */
 const BUSY = 0.9;
