@@ -6,6 +6,7 @@ import type { ObjectRule } from './object-rule.js';
 import { TENANT_KIND } from './scope.js';
 import { comparedColumn, type Rows } from './column.sql.js';
 import { conditionSql, type Sql } from './condition.sql.js';
+import { isolateConditions, keepFilter } from './filtered-query.js';
 
 /** For whom a list is narrowed. */
 export interface FilterContext {
@@ -37,7 +38,8 @@ export class ListFilter<T> {
 
   /**
    * Adds the condition to what the query says already, which is put in brackets, and returns the query. `alias`: whose
-   * rows are narrowed. Afterwards the query takes no `where()` and no `orWhere()`: they would take the filter away.
+   * rows are narrowed. Afterwards the query takes no `where()` and no `orWhere()`: they would take the filter away. What
+   * `andWhere()` is given counts as one condition, also when it is a text with an OR in it.
    */
   applyTo<Entity extends T & ObjectLiteral>(
     query: SelectQueryBuilder<Entity>,
@@ -50,16 +52,12 @@ export class ListFilter<T> {
       expressionMap.wheres = [{ type: 'simple', condition: { operator: 'brackets', condition } }];
     }
     query.andWhere(this.expression(query, alias));
-    const late = (): never => {
-      throw new TypeError(
-        'where() and orWhere() would take the filter of the list away: call them before applyTo(), or andWhere() after it.',
-      );
-    };
-    return Object.assign(query, { where: late, orWhere: late });
+    return keepFilter(query);
   }
 
   /**
-   * The same as an expression, for `where`, `andWhere` and other brackets of the same query.
+   * The same as an expression, for `where`, `andWhere` and other brackets of the same query, whose conditions stand in
+   * brackets of their own from then on.
    *
    * @throws TypeError when the query has no entity under the alias, or it lacks what the rule looks at.
    */
@@ -73,6 +71,7 @@ export class ListFilter<T> {
         `The query has no entity under the alias "${alias}": name the one whose rows are listed.`,
       );
     }
+    isolateConditions(query);
     const parameters: Record<string, unknown> = {};
     const taken = query.getParameters();
     const bind = (value: unknown): string => {

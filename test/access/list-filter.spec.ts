@@ -1,4 +1,4 @@
-import { Brackets, type DataSource, type SelectQueryBuilder } from 'typeorm';
+import { Brackets, Raw, type DataSource, type SelectQueryBuilder } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { allOf, anyOf, is, not, oneOf, some, SUBJECT, type Condition } from '../../src/access/condition.js';
 import { objectRule, type ObjectRule } from '../../src/access/object-rule.js';
@@ -69,6 +69,39 @@ describe('a filter and what the query says beside it', () => {
     expect(() => asked.orWhereInIds([folders[1]!.id])).toThrow(late);
     expect(() => asked.whereExists(query('other'))).toThrow(late);
     expect(() => asked.orWhereExists(query('other'))).toThrow(late);
+  });
+
+  test.each<[name: string, add: (asked: SelectQueryBuilder<Folder>) => SelectQueryBuilder<Folder>]>([
+    ['a text', (asked) => asked.andWhere('folder.rank = 0 OR folder.rank = 1')],
+    ['a function', (asked) => asked.andWhere(() => 'folder.rank = 0 OR folder.rank = 1')],
+    ['raw SQL', (asked) => asked.andWhere({ rank: Raw((rank) => `${rank} = 0 OR ${rank} = 1`) })],
+    ['a list', (asked) => asked.andWhere([{ rank: 0 }, { rank: 1 }])],
+    ['the options of find()', (asked) => asked.setFindOptions({ where: [{ rank: 0 }, { rank: 1 }] })],
+    ['ids', (asked) => asked.andWhereInIds([folders[0]!.id, folders[1]!.id])],
+    ['a text, to a copy', (asked) => asked.clone().andWhere('folder.rank = 0 OR folder.rank = 1')],
+  ])('RBAC-21 an "or" that comes afterwards, as %s, lets nobody past the filter', async (_name, add) => {
+    expect(await idsOf(add(filterOf(ofAlice).applyTo(query())))).toEqual([folders[0]!.id]);
+  });
+
+  test('RBAC-21 beside the expression too, every condition stands in brackets of its own', async () => {
+    const either = 'folder.rank = 0 OR folder.rank = 1';
+    const [before, after, late] = [query(), query(), query()];
+    before.where(either).andWhere(filterOf(ofAlice).expression(before));
+    after.where(filterOf(ofAlice).expression(after)).andWhere(either);
+    const filter = filterOf(ofAlice).expression(late);
+    late.where(either).andWhere(filter);
+    for (const asked of [before, after, late]) expect(await idsOf(asked)).toEqual([folders[0]!.id]);
+  });
+
+  test('RBAC-21 a copy keeps the filter, and a change of what is listed, or a cache of it, is refused', () => {
+    const asked = filterOf(ofAlice).applyTo(query());
+    for (const each of [asked.clone(), asked.clone().clone()]) {
+      expect(() => each.where('folder.rank = 1')).toThrow(/would take the filter of the list away/);
+      expect(() => each.orWhere('folder.rank = 1')).toThrow(/would take the filter of the list away/);
+      for (const change of ['update', 'delete', 'softDelete', 'restore'] as const)
+        expect(() => each[change]()).toThrow(/A filtered list is read/);
+      expect(() => each.cache('folders')).toThrow(/leave cache\(\) out/);
+    }
   });
 
   test('what is added afterwards narrows further', async () => {
