@@ -116,6 +116,21 @@ describe('what changed from one access matrix to the next', () => {
     }
   });
 
+  test('one that opens cannot hide behind a class of the same name at the same address', () => {
+    const shut = row();
+    const open = row({ policy: 'public', permissions: [], roles: ['*'] });
+    for (const after of [
+      [shut, open],
+      [open, shut],
+    ]) {
+      const opened = matrixDifference([shut], after).filter(({ kind }) => kind === 'opened');
+      expect(opened.map(({ route }) => route)).toEqual([
+        expect.stringMatching(/^GET \/documents by .*: public$/),
+      ]);
+      expect(matrixDifference(after, [...after].reverse())).toEqual([]);
+    }
+  });
+
   test('comparing a matrix with itself, in whatever order, says nothing; and never forgets an opening', () => {
     const rows = fc.uniqueArray(
       fc.record({

@@ -56,6 +56,20 @@ describe('the reviewed list of public routes', () => {
     expect(publicRoutesDifference([reported], listed('GET /health'))).toEqual(NOTHING);
   });
 
+  test('V8.1.1 a way in does not hide behind another class of its name at the same address', () => {
+    const open = row();
+    const shut = row({ policy: 'permission', permissions: ['a:b'], roles: [] });
+    for (const rows of [
+      [open, shut],
+      [shut, open],
+    ]) {
+      expect(publicRoutesDifference(rows, [])).toEqual({
+        ...NOTHING,
+        unlisted: ['GET /health by HealthController.live: public'],
+      });
+    }
+  });
+
   test('V8.1.1 a name stands for one spelling alone', () => {
     for (const route of [
       'GET /HEALTH',
