@@ -106,7 +106,9 @@ function demandFault(demand: PermissionDemand | null): string | undefined {
   const { resource, list, within } = demand ?? {};
   if (resource !== undefined && typeof resource !== 'function')
     return 'resource is a class that extends ResourceResolver.';
-  if (list !== undefined && typeof list !== 'object') return 'list is a rule that objectRule() made.';
+  // Null would be taken for a rule: each request would fail, and not the start.
+  if (list !== undefined && (typeof list !== 'object' || (list as unknown) === null))
+    return 'list is a rule that objectRule() made.';
   if (within !== undefined && (within as string) !== 'tenant') return 'within is "tenant" or left out.';
   return resource !== undefined && list !== undefined
     ? 'a handler answers one object or a list: keep one.'
