@@ -13,6 +13,7 @@ import {
 import type { Principal } from '../../src/core/principal.js';
 import { RequestContext } from '../../src/core/request-context.js';
 import type { RoutePolicy } from '../../src/core/route-policy.js';
+import { SystemTask } from '../../src/core/system-task.js';
 import { ZeroTrustError } from '../../src/core/zero-trust-error.js';
 
 type Judge = () => unknown;
@@ -145,12 +146,16 @@ describe('a pipeline that lacks what nothing may be served without', () => {
       }
     };
     expect(faultOf([])).toMatch(/The pipeline refuses to start[^]*no authenticator: [^]*no authorisation: /);
-    expect(faultOf(['authorize'])).toContain('no authenticator');
+    expect(faultOf(['authorize'])).toContain(
+      'no authenticator: import SessionsModule, or call Pipeline.useAuthenticator(…) with your own',
+    );
     expect(faultOf(['authorize'])).not.toContain('no authorisation');
     expect(faultOf(['authenticate'])).not.toContain('no authenticator');
-    expect(faultOf(['authenticate'])).toContain('no authorisation');
+    expect(faultOf(['authenticate'])).toContain('no authorisation: import AccessModule');
     expect(faultOf(PIPELINE)).toBe('');
-    expect(faultOf([...PIPELINE, 'segment'])).toContain('stage "segment" was registered twice');
+    expect(faultOf([...PIPELINE, 'segment'])).toContain(
+      'stage "segment" was registered twice: import the module that brings it with one configuration',
+    );
     expect(faultOf([...PIPELINE, 'authenticate'])).toContain('stage "authenticate" was registered twice');
   });
 
@@ -190,6 +195,32 @@ describe('authentication', () => {
         error: {
           code: 'authentication-required',
           detail: 'no credentials were presented',
+          headers: { 'WWW-Authenticate': 'Bearer' },
+        },
+      });
+      expect(call.context.principal).toBeUndefined();
+      expect(asked.at(-1)).toBe('authenticate');
+    }
+  });
+
+  test('RBAC-01 that answers with the principal of a task proves nothing: nobody asks as one', async () => {
+    class Tasks {
+      @SystemTask({ name: 'nightly', permissions: ['documents:read'] })
+      nightly(): Principal | undefined {
+        return RequestContext.current()?.principal;
+      }
+    }
+    const principal = new Tasks().nightly();
+    expect(principal?.kind).toBe('system');
+    for (const answer of [...immediate, thenable]) {
+      const call = callOf();
+      const { pipeline, asked } = pipelineOf(PIPELINE, { authenticate: () => answer(principal) });
+      expect(await pipeline.judge(call)).toMatchObject({
+        passed: false,
+        reason: 'a task proves nothing on a request',
+        error: {
+          code: 'authentication-required',
+          detail: 'a task proves nothing on a request',
           headers: { 'WWW-Authenticate': 'Bearer' },
         },
       });

@@ -135,16 +135,24 @@ describe('a call that is judged without consequences', () => {
         ['segment', 'temporarily-unavailable'],
         ['authorize', 'temporarily-unavailable'],
       ]);
+      for (const { refusal } of told[0] ?? []) {
+        expect(refusal.error.cause).toEqual(new Error('the checks took too long'));
+      }
     });
 
     test('waits for the proof of who is asking for as long as it takes', async () => {
       let prove: (principal: Principal) => void = () => undefined;
-      const { pipeline } = pipelineOf({ authenticate: () => new Promise((resolve) => (prove = resolve)) });
+      const { pipeline, told } = pipelineOf({
+        authenticate: () => new Promise((resolve) => (prove = resolve)),
+      });
       const call = callOf(coveredHandler);
       const verdict = Promise.resolve(pipeline.judge(call));
       await vi.advanceTimersByTimeAsync(10_000);
+      expect(told).toEqual([]);
       prove(ALICE);
       expect(await verdict).toBe(PASSED);
+      // Nobody was refused: not for the time that it took either.
+      expect(told).toEqual([[]]);
       expect(call.context.principal).toEqual(ALICE);
       expect(vi.getTimerCount()).toBe(0);
     });
