@@ -14,6 +14,9 @@ const MESSAGE_METADATA = 'message';
 const GATEWAY_OPTIONS_METADATA = 'websockets:gateway_options';
 const PORT_METADATA = 'port';
 
+/** The judgement of a socket stands in the class; whatever is put on the instance would run without it. */
+const ON_INSTANCE = 'is replaced on its instance, where no socket is judged: make it a method of the class';
+
 const scanner = new MetadataScanner();
 
 /** `@MessagePattern()` and `@EventPattern()` handlers of a controller. */
@@ -47,8 +50,9 @@ export function gatewayHandlersOf(host: HandlerHost): readonly RouteEntry[] {
   });
   const handlerName = 'handleConnection';
   // A gateway without one lets in whoever is authenticated; core puts a method there that says so, but not in a preview.
-  const policy: RoutePolicy =
-    typeof host.prototype[handlerName] === 'function'
+  const policy: RoutePolicy = Object.hasOwn(host.instance ?? {}, handlerName)
+    ? { kind: 'undeclared', fault: ON_INSTANCE }
+    : typeof host.prototype[handlerName] === 'function'
       ? policyOfMethod(host, handlerName)
       : { kind: 'authenticated' };
   return [

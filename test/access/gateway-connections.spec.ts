@@ -195,6 +195,21 @@ describe('who may open a socket', () => {
     expect(ran.filter((line) => line.startsWith('open of'))).toEqual([]);
   });
 
+  test('RBAC-10 a handleConnection that stands on the instance, where nothing judges it, stops the start', async () => {
+    @WebSocketGateway()
+    class FieldGateway {
+      @Authenticated()
+      greet(): void {
+        run('connected');
+      }
+
+      handleConnection = this.greet;
+    }
+    await expect(start([FieldGateway])).rejects.toThrow(
+      'FieldGateway.handleConnection (ws CONNECT /) is replaced on its instance, where no socket is judged',
+    );
+  });
+
   test('RBAC-10 a gateway that is made anew for each connection is judged alike', async () => {
     @WebSocketGateway()
     @Injectable({ scope: Scope.REQUEST })
