@@ -26,9 +26,10 @@ export interface MatrixOptions {
  * needs no `init()`.
  */
 export function accessMatrixOf(app: TestedApplication): readonly AccessMatrixRow[] {
-  const { adapterRoutes, roles } = kitProvider(app, AccessSettings);
+  const { adapterRoutes, roles, reportOnly } = kitProvider(app, AccessSettings);
   const undeclared = kitProvider(app, BootCheck).undeclaredRoutes();
-  return accessMatrix(kitProvider(app, RouteInventory).entries(), adapterRoutes, roles, undeclared);
+  const entries = kitProvider(app, RouteInventory).entries();
+  return accessMatrix(entries, adapterRoutes, roles, undeclared, reportOnly.adapterRoutes);
 }
 
 /**
@@ -89,7 +90,9 @@ function isUnder({ transport, path }: AccessMatrixRow, prefix: string): boolean 
   return transport === 'http' && (path === prefix || path.startsWith(`${prefix.replace(/\/$/, '')}/`));
 }
 
-function reachOf({ policy, roles }: AccessMatrixRow): Reach | 'undeclared' {
+function reachOf({ policy, roles, mode }: AccessMatrixRow): Reach | 'undeclared' {
+  // Nobody is held to what it demands.
+  if (mode === 'report-only') return 'public';
   // A task asks nobody: no role gets through.
   return policy === 'permission' || policy === 'system' ? roles : policy;
 }

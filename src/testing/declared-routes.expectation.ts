@@ -45,7 +45,7 @@ function publicFaults(
   const listed = typeof given === 'string' ? readPublicRoutes(given) : given;
   const malformed = publicRoutesFaults(listed);
   if (listed === undefined || malformed.length > 0) return malformed.map((fault) => `publicRoutes: ${fault}`);
-  // What the adapter serves and nobody reviewed is a fault already.
-  const rows = accessMatrixOf(app).filter(({ policy }) => policy !== 'undeclared');
+  // What nobody declared is a fault already, unless it is let through.
+  const rows = accessMatrixOf(app).filter(({ policy, mode }) => policy !== 'undeclared' || mode);
   return publicRoutesRefusals(rows, listed);
 }

@@ -8,6 +8,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ReportOnly } from '../../src/core/report-only.js';
 import { Authenticated, Public, RequireAssurance, RequirePermission } from '../../src/core/route-policy.js';
 import { secureApplication } from '../../src/http/secure-application.js';
 import { accessMatrixOf, expectMatrix } from '../../src/testing/access-matrix.expectation.js';
@@ -103,6 +104,30 @@ describe('expectEveryRouteDeclared', () => {
 
   test('passes where everything is declared, before anything is initialised', async () => {
     expectEveryRouteDeclared(await compiled({ controllers: [DocumentsController] }));
+  });
+
+  test('V8.1.1 what is report-only is open to anybody, also where nobody declared it: both expectations say so', async () => {
+    @Controller('cats')
+    class CatsController {
+      @Get()
+      @ReportOnly()
+      undeclared(): object {
+        return [];
+      }
+
+      @Get('mine')
+      @Authenticated()
+      @ReportOnly()
+      mine(): object {
+        return [];
+      }
+    }
+    const app = await compiled({ controllers: [CatsController] });
+    expect(faultsOf(app, { publicRoutes: [] })).toEqual([
+      expect.stringMatching(/^GET \/cats is reached by anybody/),
+      expect.stringMatching(/^GET \/cats\/mine is reached by anybody/),
+    ]);
+    expectMatrix(app, { 'GET /cats': 'public', 'GET /cats/mine': 'public' });
   });
 
   test('RBAC-01 RBAC-10 RBAC-12 names each handler that nobody declared, on every transport, with the mend', async () => {
