@@ -173,16 +173,22 @@ export class HostedController {
 }
 
 interface Numbered {
+  readonly tenantId: string;
   readonly number: number;
 }
 
 @Injectable()
 export class NumberedNote extends ResourceResolver<Numbered> {
-  readonly rule = objectRule<Numbered>({ type: 'note', name: 'every', holds: () => true });
+  readonly rule = objectRule<Numbered>({
+    type: 'note',
+    name: 'every',
+    holds: () => true,
+    scopes: { tenant: 'tenantId' },
+  });
   override readonly parameter = 'number';
   override readonly idFormat = /^[1-9]\d{0,8}$/;
   load(id: string): Promise<Numbered> {
-    return Promise.resolve({ number: Number(id) });
+    return Promise.resolve({ number: Number(id), tenantId: 'acme' });
   }
 }
 
