@@ -27,7 +27,8 @@ export function headerOf(execution: ExecutionContext, name: string): string | un
       : type === 'graphql'
         ? memberOf(execution.getArgByIndex(2), 'req')
         : type === 'ws'
-          ? memberOf(execution.getArgByIndex(0), 'request')
+          ? // Socket.IO reads it by a getter of its class.
+            execution.getArgByIndex<{ readonly request?: unknown } | null | undefined>(0)?.request
           : undefined;
   // The request's headers are read by a getter of its class; what was sent is the own property of these alone.
   const headers = (request as { readonly headers?: unknown } | null | undefined)?.headers;

@@ -63,7 +63,9 @@ export class PipelineGuard implements CanActivate {
       const controller = execution.getClass();
       context.handler = nameOf(controller, handler);
       const call: JudgedCall = { execution, context, policy: policyOf(handler), handler, controller };
-      return this.pipeline.judge(call);
+      // What is asked of the database on the way is asked for this very call, whose tenant may be known by then.
+      if (RequestContext.current() === context) return this.pipeline.judge(call);
+      return RequestContext.run(context, () => this.pipeline.judge(call));
     } catch (thrown) {
       return refusalOf(thrown);
     }

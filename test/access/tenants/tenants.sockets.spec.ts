@@ -1,0 +1,112 @@
+import { Injectable, type ExecutionContext, type INestApplication } from '@nestjs/common';
+import { WsAdapter } from '@nestjs/platform-ws';
+import { InjectRepository } from '@nestjs/typeorm';
+import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
+import { once } from 'node:events';
+import type { Repository } from 'typeorm';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { CurrentResource } from '../../../src/access/call.findings.js';
+import { headerOf } from '../../../src/access/handler-arguments.js';
+import { objectRule } from '../../../src/access/object-rule.js';
+import { ResourceResolver } from '../../../src/access/resource.resolver.js';
+import { Public, RequirePermission } from '../../../src/core/route-policy.js';
+import type { TestDatabase } from '../../support/database.js';
+import {
+  asSuperuser,
+  createTenantDatabase,
+  Project,
+  startTenants,
+  type TenantsApplication,
+} from './tenants.application.js';
+
+/** Asks for an id alone; its rule knows the tenant, and so does PostgreSQL. */
+@Injectable()
+class AnyProject extends ResourceResolver<Project> {
+  readonly rule = objectRule<Project>({
+    type: 'project',
+    name: 'every',
+    holds: () => true,
+    scopes: { tenant: 'tenantId' },
+  });
+
+  constructor(@InjectRepository(Project) private readonly projects: Repository<Project>) {
+    super();
+  }
+
+  load(id: string): Promise<Project | null> {
+    return this.projects.findOne({ where: { id } });
+  }
+}
+
+@WebSocketGateway()
+class ProjectsGateway {
+  @Public()
+  handleConnection(): void {
+    return;
+  }
+
+  @SubscribeMessage('read')
+  @RequirePermission('projects:read' as never, { resource: AnyProject })
+  read(@CurrentResource() project: Project): object {
+    return { event: 'read', data: project.name };
+  }
+}
+
+let database: TestDatabase;
+let app: TenantsApplication;
+beforeAll(async () => {
+  database = await createTenantDatabase();
+  app = await startTenants(database, {
+    providers: [ProjectsGateway, AnyProject],
+    configure: (each: INestApplication) => each.useWebSocketAdapter(new WsAdapter(each)),
+  });
+});
+afterAll(async () => {
+  await app.close();
+  await database.drop();
+});
+
+test('V8.4.1 RBAC-10 the object of a message is loaded in the tenant of its caller, and in no other', async () => {
+  const idOf = async (name: string): Promise<string> => {
+    const sql = 'SELECT id FROM projects.project WHERE name = $1';
+    return (await asSuperuser<{ id: string }>(database, sql, [name]))[0]!.id;
+  };
+  const [ofAcme, ofGlobex] = [await idOf('acme one'), await idOf('globex one')];
+  const both = await app.member('tenant:acme', 'tenant:globex');
+  const refused = { event: 'exception', data: { status: 404, code: 'not-found' } };
+  for (const [who, tenant, mine, foreign, name] of [
+    [await app.member('tenant:acme'), undefined, ofAcme, ofGlobex, 'acme one'],
+    [both, 'globex', ofGlobex, ofAcme, 'globex one'],
+  ] as const) {
+    const headers = { authorization: `Bearer ${who}`, ...(tenant && { 'x-tenant': tenant }) };
+    const socket = new WebSocket(app.url.replace('http', 'ws'), { headers });
+    await once(socket, 'open');
+    const read = async (id: string): Promise<unknown> => {
+      const answer = once(socket, 'message') as Promise<[Buffer]>;
+      socket.send(JSON.stringify({ event: 'read', data: { id } }));
+      return JSON.parse((await answer)[0].toString()) as unknown;
+    };
+    expect(await read(mine)).toEqual({ event: 'read', data: name });
+    expect(await read(foreign)).toEqual(refused);
+    socket.terminate();
+  }
+});
+
+test('V8.4.1 the header of a socket is found where its class reads the request by a getter, as Socket.IO does', () => {
+  class Client {
+    get request(): object {
+      return { headers: { 'x-tenant': 'acme' } };
+    }
+  }
+  const of = (client: unknown): string | undefined =>
+    headerOf(
+      { getType: () => 'ws', getArgByIndex: () => client } as Pick<
+        ExecutionContext,
+        'getType' | 'getArgByIndex'
+      > as ExecutionContext,
+      'x-tenant',
+    );
+  expect(of(new Client())).toBe('acme');
+  expect([of({}), of(undefined), of(null)]).toEqual([undefined, undefined, undefined]);
+});
