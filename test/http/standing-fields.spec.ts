@@ -127,6 +127,10 @@ describe('header fields that every answer bears', () => {
     }
   });
 
+  test('this Node.js writes answers as it is known to, so that they are written as one text', () => {
+    expect(StandingFields.areOn(bearing())).toBe(true);
+  });
+
   test('a field that is set by somebody else as a pair of writeHead is theirs alone', () => {
     const response = bearing();
     response.writeHead(200, [['x-frame-options', 'SAMEORIGIN']] as never);
