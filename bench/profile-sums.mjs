@@ -21,29 +21,43 @@ function packageOf(name) {
 /** Idle, or at work on the profile itself. */
 const isNoPart = ({ functionName, url }) => functionName === '(idle)' || url.startsWith('node:inspector');
 
-/** Calls `take` with each node, the microseconds of its own lines a request, and the owner of its nearest caller. */
-function walk({ nodes, samples, timeDeltas }, requests, take) {
+/** Between two samples lies the time of the clock: beyond this, others had the processor. */
+const LONGEST_DELTA = 400;
+
+/**
+ * Calls `take` with each node, the microseconds of its own lines a request, and the owner of its nearest caller.
+ *
+ * @param cpu microseconds of CPU a request, as the system counted them: the samples say how they are shared out
+ */
+function walk({ nodes, samples, timeDeltas }, cpu, take) {
   const own = new Map();
-  samples.forEach((id, at) => own.set(id, (own.get(id) ?? 0) + timeDeltas[at]));
   const byId = new Map(nodes.map((node) => [node.id, node]));
+  let total = 0;
+  for (const [at, id] of samples.entries()) {
+    if (isNoPart(byId.get(id).callFrame)) continue;
+    const delta = Math.min(timeDeltas[at], LONGEST_DELTA);
+    own.set(id, (own.get(id) ?? 0) + delta);
+    total += delta;
+  }
   const pending = [[nodes[0], undefined]];
   while (pending.length > 0) {
     const [node, caller] = pending.pop();
     const owner = ownerOf(node.callFrame);
     const payer = owner ?? caller;
-    if (!isNoPart(node.callFrame)) take(node.callFrame, (own.get(node.id) ?? 0) / requests, owner, payer);
+    if (!isNoPart(node.callFrame))
+      take(node.callFrame, ((own.get(node.id) ?? 0) / total) * cpu, owner, payer);
     for (const id of node.children ?? []) pending.push([byId.get(id), payer]);
   }
 }
 
 /** @returns for each room and package its own microseconds a request, and those with what it calls of Node.js. */
-export function roomsOf(profile, requests) {
+export function roomsOf(profile, cpu) {
   const sums = new Map();
   const sumOf = (name) => {
     if (!sums.has(name)) sums.set(name, { self: 0, withNode: 0 });
     return sums.get(name);
   };
-  walk(profile, requests, ({ functionName }, microseconds, owner, payer) => {
+  walk(profile, cpu, ({ functionName }, microseconds, owner, payer) => {
     const nobody = functionName === '(program)' ? 'the system and native code' : 'Node.js on its own account';
     sumOf(owner ?? nobody).self += owner === undefined && payer !== undefined ? 0 : microseconds;
     sumOf(payer ?? nobody).withNode += microseconds;
@@ -52,9 +66,9 @@ export function roomsOf(profile, requests) {
 }
 
 /** @returns for each function its own microseconds a request. */
-export function functionsOf(profile, requests) {
+export function functionsOf(profile, cpu) {
   const sums = new Map();
-  walk(profile, requests, ({ functionName, url, lineNumber }, microseconds) => {
+  walk(profile, cpu, ({ functionName, url, lineNumber }, microseconds) => {
     const place = url.replace(/^.*\/(?=dist\/)|^.*\/node_modules\//, '');
     const name =
       `${functionName || '(anonymous)'} ${place === '' ? '' : `${place}:${lineNumber + 1}`}`.trim();
