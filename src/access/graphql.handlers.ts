@@ -9,6 +9,11 @@ const FIELD_METADATA = 'graphql:resolve_property';
 const REFERENCE_METADATA = 'graphql:resolve_reference';
 /** Says which type an object has; answers nothing. */
 const TYPE_RESOLVER = '__resolveType';
+/** Nest runs no guard on a method of this name, whatever it answers and under whatever name. */
+const NEVER_GUARDED: RoutePolicy = {
+  kind: 'undeclared',
+  fault: `is called ${TYPE_RESOLVER}, and Nest guards no method of that name: give it another one`,
+};
 const ROOT_TYPES: ReadonlySet<unknown> = new Set(['Query', 'Mutation', 'Subscription']);
 
 const scanner = new MetadataScanner();
@@ -23,14 +28,15 @@ export function graphqlHandlersOf(host: HandlerHost, fieldsAreGuarded: boolean):
     const method = host.prototype[handlerName];
     // As Nest's own explorer reads it: a type on the class makes every method of it a resolver.
     const type = metadataOf(TYPE_METADATA, method) ?? metadataOf(TYPE_METADATA, host.type);
-    const isField =
-      metadataOf(FIELD_METADATA, method) === true || metadataOf(REFERENCE_METADATA, method) === true;
+    const isReference = metadataOf(REFERENCE_METADATA, method) === true;
+    const isField = isReference || metadataOf(FIELD_METADATA, method) === true;
     const isRoot = ROOT_TYPES.has(type);
     if (type === undefined || (!isRoot && !isField)) return [];
     const given = metadataOf(NAME_METADATA, method);
     const name = typeof given === 'string' ? given : handlerName;
-    if (handlerName === TYPE_RESOLVER || name === TYPE_RESOLVER) return [];
+    if (name === TYPE_RESOLVER && !isReference) return [];
     const policy = policyOfMethod(host, handlerName);
+    const isGuarded = isRoot || fieldsAreGuarded;
     const typeName = typeof type === 'string' ? type : host.name;
     return [
       {
@@ -39,7 +45,7 @@ export function graphqlHandlersOf(host: HandlerHost, fieldsAreGuarded: boolean):
         path: isRoot ? name : `${typeName}.${name}`,
         className: host.name,
         handlerName,
-        policy: isRoot || fieldsAreGuarded ? policy : unguarded(policy),
+        policy: handlerName === TYPE_RESOLVER ? NEVER_GUARDED : isGuarded ? policy : unguarded(policy),
       },
     ];
   });

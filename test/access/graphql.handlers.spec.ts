@@ -111,6 +111,29 @@ describe('the ways in to a resolver', () => {
     ]);
   });
 
+  test('RBAC-12 are refused where the method is called as Nest guards none, whatever it answers', () => {
+    const fault = 'is called __resolveType, and Nest guards no method of that name: give it another one';
+    for (const [answers, mark] of [
+      ['QUERY secret', Query('secret')],
+      ['FIELD Note.secret', ResolveField('secret')],
+      ['FIELD Note.__resolveType', ResolveReference()],
+    ] as const) {
+      @Resolver('Note')
+      class HidingResolver {
+        @RequirePermission('documents:read')
+        __resolveType(): string {
+          return '';
+        }
+      }
+      const { prototype } = HidingResolver;
+      mark(prototype, '__resolveType', Object.getOwnPropertyDescriptor(prototype, '__resolveType')!);
+      const entries = graphqlHandlersOf(hostOf(HidingResolver), true);
+      expect(entries.map(({ method, path, policy }) => [`${method} ${path}`, policy])).toEqual([
+        [answers, { kind: 'undeclared', fault }],
+      ]);
+    }
+  });
+
   test('RBAC-12 are every method of a class whose type is a root one, as Nest reads it', () => {
     @Resolver('Query')
     class RootResolver {
