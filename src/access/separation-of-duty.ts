@@ -75,7 +75,7 @@ export function separationFaults(
         .filter((role) => !declared.has(role))
         .map((role) => `${title} names "${role}", which is no declared role: add it to roles or correct it`),
       ...[...declared.keys()]
-        .filter((role) => brokenBy([{ name, roles }], declared, [role]) !== undefined)
+        .filter((role) => brokenBy([{ name, roles: [...distinct] }], declared, [role]) !== undefined)
         .map((role) => `role "${role}" holds two roles of ${title} by itself: cut the inheritance`),
     ];
   });
