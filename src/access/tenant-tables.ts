@@ -76,7 +76,7 @@ const EXEMPT = `
 
 /**
  * The second lock (ASVS 8.4.1): whatever a query forgets, PostgreSQL shows one tenant's rows. What has the tenants' column
- * and would be open to a forgotten WHERE, by itself or through a view: nothing starts with it.
+ * and would be open to a forgotten WHERE, by itself, through a view or a cache: nothing starts with it.
  */
 @Injectable()
 export class TenantTables implements OnApplicationBootstrap {
@@ -90,12 +90,19 @@ export class TenantTables implements OnApplicationBootstrap {
     const { tenants } = this.settings;
     if (!tenants) return;
     const { column } = tenants;
+    const { cache } = this.unitOfWork.manager.dataSource.options;
     const [login] = await this.unitOfWork.query<{ exempt: boolean }>(EXEMPT);
     const tables = await this.unitOfWork.query<TenantTable>(TENANT_TABLES, [column]);
     const views = await this.unitOfWork.query<TenantView>(TENANT_VIEWS, [column]);
     const faults = [
       ...tables.flatMap((table) => tableFaults(table, column)),
       ...views.map(viewFault),
+      // Kept by the text of a query, which is the same for every tenant.
+      ...(cache
+        ? [
+            'the data source has a cache of results, which would show one tenant another\'s: take its option "cache" away',
+          ]
+        : []),
       ...(login?.exempt === false
         ? []
         : ["the application's login bypasses row-level security: ALTER ROLE … NOSUPERUSER NOBYPASSRLS"]),

@@ -2,6 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestDatabase } from '../../support/database.js';
 import { refusalOf, startHostile } from '../../support/hostile.application.js';
 import { Module } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import type { QueryResultCache } from 'typeorm/cache/QueryResultCache.js';
+import type { QueryResultCacheOptions } from 'typeorm/cache/QueryResultCacheOptions.js';
+import { resolveAccessOptions } from '../../../src/access/access.settings.js';
+import { TenantTables } from '../../../src/access/tenant-tables.js';
+import { UnitOfWork } from '../../../src/database/unit-of-work.js';
 import { Scopes } from '../../../src/access/scopes.js';
 import { asSuperuser, createTenantDatabase, permissions, queryAs } from './tenants.application.js';
 
@@ -259,4 +265,33 @@ describe('V8.4.1 tables of tenants at boot', () => {
       }
     },
   );
+});
+
+test('V8.4.1 a data source that keeps results of queries, by a text that all tenants share, stops the start', async () => {
+  const database = await createTenantDatabase();
+  const kept = new Map<string, QueryResultCacheOptions>();
+  const nothing = (): Promise<void> => Promise.resolve();
+  const cache: QueryResultCache = {
+    ...{ connect: nothing, disconnect: nothing, synchronize: nothing, clear: nothing, remove: nothing },
+    getFromCache: ({ query = '' }) => Promise.resolve(kept.get(query)),
+    storeInCache: (result) => Promise.resolve(void kept.set(result.query ?? '', result)),
+    isExpired: () => false,
+  };
+  const dataSource = new DataSource({
+    ...{ type: 'postgres', url: database.appUrl, cache: { provider: () => cache } },
+    invalidWhereValuesBehavior: { null: 'throw', undefined: 'throw' },
+  });
+  try {
+    await dataSource.initialize();
+    const tables = new TenantTables(
+      new UnitOfWork({ dataSource }),
+      resolveAccessOptions({ scopes: ['tenant'], tenants: {} }),
+    );
+    await expect(tables.onApplicationBootstrap()).rejects.toThrow(
+      "the data source has a cache of results, which would show one tenant another's",
+    );
+  } finally {
+    await dataSource.destroy();
+    await database.drop();
+  }
 });
