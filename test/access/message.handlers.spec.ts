@@ -141,6 +141,30 @@ describe('the ways in to a gateway', () => {
     expect(gatewayHandlersOf(hostOf(SilentGateway)).map(({ policy }) => policy.kind)).toEqual(['undeclared']);
   });
 
+  test('RBAC-10 open a socket to nobody where the method stands on the instance, whatever the class says', () => {
+    @WebSocketGateway()
+    class OpenGateway {
+      @Public()
+      handleConnection(): void {
+        return;
+      }
+    }
+    @WebSocketGateway()
+    class BareGateway {}
+    const policyWith = (type: Class, instance: object): unknown =>
+      gatewayHandlersOf({ ...hostOf(type), instance: instance as HandlerHost['instance'] })[0]?.policy;
+    for (const type of [OpenGateway, BareGateway]) {
+      for (const handleConnection of [() => undefined, OpenGateway.prototype.handleConnection]) {
+        expect(policyWith(type, Object.assign(new type(), { handleConnection }))).toEqual({
+          kind: 'undeclared',
+          fault: 'is replaced on its instance, where no socket is judged: make it a method of the class',
+        });
+      }
+    }
+    expect(policyWith(OpenGateway, new OpenGateway())).toEqual({ kind: 'public' });
+    expect(policyWith(BareGateway, new BareGateway())).toEqual({ kind: 'authenticated' });
+  });
+
   test('RBAC-10 are none of a class that is no gateway', () => {
     expect(gatewayHandlersOf(hostOf(ChatGateway))).toEqual([]);
   });

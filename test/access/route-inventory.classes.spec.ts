@@ -1,5 +1,13 @@
-import { Controller, Get, Injectable, Module, type Provider, type Type } from '@nestjs/common';
-import { ApplicationConfig, ModulesContainer, NestFactory } from '@nestjs/core';
+import {
+  Controller,
+  Get,
+  Injectable,
+  Module,
+  type DynamicModule,
+  type Provider,
+  type Type,
+} from '@nestjs/common';
+import { ApplicationConfig, ModulesContainer, NestFactory, RouterModule } from '@nestjs/core';
 import { ResolveField, Resolver } from '@nestjs/graphql';
 import { MessagePattern } from '@nestjs/microservices';
 import { Interval } from '@nestjs/schedule';
@@ -13,7 +21,7 @@ import { SystemTask } from '../../src/core/system-task.js';
 
 /** The inventory of an application with these modules; no adapter, no database. */
 async function inventoryOf(
-  imports: Type[],
+  imports: (Type | DynamicModule)[],
   { preview = false, reportOnly = [] }: { preview?: boolean; reportOnly?: Type[] } = {},
 ): Promise<RouteInventory> {
   @Module({ imports })
@@ -160,10 +168,31 @@ describe('the inventory', () => {
     const reported = moduleOf({ controllers: [CatsController] });
     const enforced = moduleOf({ providers: [CatsGateway] });
     const inventory = await inventoryOf([reported, enforced], { reportOnly: [reported] });
-    for (const entry of [...inventory.entries(), ...inventory.httpRoutes().map((each) => each.entry)]) {
-      expect(entry.className === 'CatsController' ? entry.reportOnly : 'reportOnly' in entry).toBe(
-        entry.className === 'CatsController',
-      );
+    const said = inventory.entries().map((entry) => [entry.path, entry.reportOnly ?? 'reportOnly' in entry]);
+    expect(said).toEqual([
+      ['/cats', true],
+      ['cats', true],
+      ['feed', true],
+      ['/chat say', false],
+      ['/chat', false],
+      ['Cat.colour', false],
+      ['groom', false],
+    ]);
+    expect(inventory.httpRoutes().map(({ entry }) => [entry.path, entry.reportOnly])).toEqual([
+      ['/cats', true],
+    ]);
+  });
+
+  test('RBAC-06 names routes below the path that the application gives a module, and another one no path', async () => {
+    const feature = moduleOf({ controllers: [CatsController] });
+    const shop = RouterModule.register([{ path: 'shop', module: feature }]);
+    for (const [imports, path] of [
+      [[feature, shop], '/shop/cats'],
+      [[feature], '/cats'],
+    ] as const) {
+      const inventory = await inventoryOf([...imports]);
+      expect(inventory.httpRoutes().map(({ entry }) => entry.path)).toEqual([path]);
+      expect(inventory.entries()[0]?.path).toBe(path);
     }
   });
 
