@@ -1,4 +1,4 @@
-import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { Injectable, Optional, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { OpenConnections } from '../core/open-connections.js';
 import { FreshnessFeed } from './freshness.feed.js';
 
@@ -12,8 +12,10 @@ export class ConnectionFreshness implements OnModuleInit, OnApplicationShutdown 
 
   constructor(
     private readonly feed: FreshnessFeed,
-    private readonly connections: OpenConnections,
+    // A command has no pipeline, and nothing open.
+    @Optional() private readonly connections?: OpenConnections,
   ) {
+    if (!connections) return;
     feed.on('session', ({ id }) => {
       connections.reconsider(({ sessionId }) => sessionId === id);
     });
@@ -38,8 +40,10 @@ export class ConnectionFreshness implements OnModuleInit, OnApplicationShutdown 
   }
 
   onModuleInit(): void {
+    const { connections } = this;
+    if (!connections) return;
     this.#timer = setInterval(() => {
-      if (this.connections.size > 0 && !this.feed.isFresh()) this.connections.reconsider(() => true);
+      if (connections.size > 0 && !this.feed.isFresh()) connections.reconsider(() => true);
     }, LOOK_EVERY_MS).unref();
   }
 
