@@ -19,7 +19,7 @@ export default {
   timeoutMS: 15_000,
   timeoutFactor: 2,
   dryRunTimeoutMinutes: 5,
-  ignorePatterns: ['coverage', 'dist', 'sample/dist', 'bench', 'docs', '.data'],
+  ignorePatterns: ['coverage', 'reports', 'dist', 'sample/dist', 'bench', 'docs', '.data'],
   reporters: ['clear-text', 'json'],
   clearTextReporter: {
     allowColor: false,
