@@ -566,6 +566,27 @@ describe('GraphQL resolvers', () => {
     expect(text).toContain('ForgottenResolver.field (graphql FIELD Note.field) has no policy');
   });
 
+  test('RBAC-12 a method that is called as Nest guards none stops the start, whatever it answers', async () => {
+    @Resolver(() => Note)
+    class HidingResolver {
+      @Query(() => String, { name: 'hidden' })
+      @RequirePermission('documents:read')
+      __resolveType(): string {
+        return run('hidden');
+      }
+    }
+    const text = await refusalOf({
+      ...base(),
+      access: { permissions, adapterRoutes },
+      providers: [NotesResolver, HidingResolver],
+      imports: [graphql({ fieldResolverEnhancers: ['guards'] })],
+    });
+    expect(text).toContain(
+      'HidingResolver.__resolveType (graphql QUERY hidden) is called __resolveType, and Nest guards no method of that name: give it another one',
+    );
+    expect(text.split('\n').filter((line) => line.startsWith('  - '))).toHaveLength(1);
+  });
+
   test('RBAC-01 the endpoint itself is a route of the adapter, and has to be reviewed', async () => {
     const text = await refusalOf({ ...base(), providers: [NotesResolver], imports: [graphql()] });
     expect(text).toContain('/graphql is served by the HTTP adapter itself');
