@@ -20,6 +20,7 @@ export interface LetIn {
 export class OpenConnection {
   /** Which handlers, each as it was called last: at most as many as there are. */
   readonly #calls = new Map<object, LetIn>();
+  #loadsObjects = false;
   /** By when it must have been judged again, by a clock that nobody can set; undefined while nothing is asked. */
   dueAtMs: number | undefined;
   /** Whether it is being judged at this moment. */
@@ -35,8 +36,16 @@ export class OpenConnection {
     return this.#calls.values();
   }
 
+  /** Whether to judge it again is to load an object of the application, however long that takes. */
+  get loadsObjects(): boolean {
+    return this.#loadsObjects;
+  }
+
   add(call: LetIn): void {
-    this.#calls.set(call.execution.getHandler(), call);
+    const handler = call.execution.getHandler();
+    this.#calls.set(handler, call);
+    const policy = policyOf(handler);
+    this.#loadsObjects ||= policy.kind === 'permission' && policy.resource !== undefined;
   }
 
   concerns(test: (principal: Principal) => boolean): boolean {

@@ -16,10 +16,17 @@ const SWEEP_MS = 3_000;
 const JUDGED_WITHIN_MS = 750;
 /** How often it is looked whether one took too long. */
 const LOOK_EVERY_MS = 150;
-/** Judgements that wait for something, at most: those who ask have the pool too. */
+/** Judgements of a lane that wait for something, at most: those who ask have the pool too. */
 const WAITING_AT_ONCE = 8;
 /** Judgements in a row before others get their turn of the loop. */
 const IN_A_ROW = 64;
+
+/** What is to be judged, in its order. */
+interface Lane {
+  readonly queue: Set<object>;
+  /** How many of it are being judged and wait for something. */
+  waiting: number;
+}
 
 /**
  * What is still open of all that was let in with a principal: sockets, and responses of handlers that stream. Judged
@@ -30,8 +37,10 @@ const IN_A_ROW = 64;
 export class OpenConnections implements OnApplicationShutdown {
   readonly #logger = new Logger('Connections');
   readonly #open = new Map<object, OpenConnection>();
-  readonly #queue = new Set<object>();
-  #waiting = 0;
+  /** Apart: an object that takes its time to load must not close everybody who asks for none. */
+  readonly #plain: Lane = { queue: new Set(), waiting: 0 };
+  readonly #loading: Lane = { queue: new Set(), waiting: 0 };
+  readonly #lanes = [this.#plain, this.#loading];
   #scheduled = false;
   #sweep: NodeJS.Timeout | undefined;
   #overdue: NodeJS.Timeout | undefined;
@@ -74,9 +83,9 @@ export class OpenConnections implements OnApplicationShutdown {
     for (const [connection, open] of this.#open) {
       if (!open.concerns(concerns)) continue;
       open.dueAtMs = Math.min(open.dueAtMs ?? Number.POSITIVE_INFINITY, dueAtMs);
-      this.#queue.add(connection);
+      (open.loadsObjects ? this.#loading : this.#plain).queue.add(connection);
     }
-    if (this.#queue.size === 0) return;
+    if (this.#lanes.every(({ queue }) => queue.size === 0)) return;
     if (!this.#overdue) {
       this.#lookedAtMs = performance.now();
       this.#overdue = setInterval(() => {
@@ -90,7 +99,7 @@ export class OpenConnections implements OnApplicationShutdown {
     clearInterval(this.#sweep);
     clearInterval(this.#overdue);
     this.#open.clear();
-    this.#queue.clear();
+    for (const { queue } of this.#lanes) queue.clear();
   }
 
   /** In a turn of its own: whoever else remembers what has changed must have forgotten it first. */
@@ -99,14 +108,14 @@ export class OpenConnections implements OnApplicationShutdown {
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      this.#work();
+      for (const lane of this.#lanes) this.#work(lane);
     });
   }
 
-  #work(): void {
+  #work(lane: Lane): void {
     let judged = 0;
-    for (const connection of this.#queue) {
-      if (this.#waiting >= WAITING_AT_ONCE) return;
+    for (const connection of lane.queue) {
+      if (lane.waiting >= WAITING_AT_ONCE) return;
       if (judged >= IN_A_ROW) {
         this.#schedule();
         return;
@@ -114,28 +123,28 @@ export class OpenConnections implements OnApplicationShutdown {
       const open = this.#open.get(connection);
       // What is being judged was asked anew meanwhile: once more when that is done.
       if (open?.judging) continue;
-      this.#queue.delete(connection);
+      lane.queue.delete(connection);
       if (!open) continue;
       judged += 1;
-      this.#judge(connection, open);
+      this.#judge(connection, open, lane);
     }
   }
 
-  #judge(connection: object, open: OpenConnection): void {
+  #judge(connection: object, open: OpenConnection, lane: Lane): void {
     const settle = (verdict: Verdict): void => {
       if (this.#open.get(connection) !== open) return;
       if (!verdict.passed) this.#close(connection, open, verdict.error, verdict.reason);
-      else if (!this.#queue.has(connection)) open.dueAtMs = undefined;
+      else if (!this.#lanes.some(({ queue }) => queue.has(connection))) open.dueAtMs = undefined;
     };
     const verdict = judgeAgain(this.pipeline, [...open.calls], this.clock.nowMs());
     if (!(verdict instanceof Promise)) {
       settle(verdict);
       return;
     }
-    this.#waiting += 1;
+    lane.waiting += 1;
     open.judging = true;
     void verdict.then((settled) => {
-      this.#waiting -= 1;
+      lane.waiting -= 1;
       open.judging = false;
       settle(settled);
       this.#schedule();
@@ -198,7 +207,7 @@ export class OpenConnections implements OnApplicationShutdown {
 
   #forget(connection: object): void {
     this.#open.delete(connection);
-    this.#queue.delete(connection);
+    for (const { queue } of this.#lanes) queue.delete(connection);
     if (this.#open.size > 0) return;
     clearInterval(this.#sweep);
     this.#sweep = undefined;

@@ -1,4 +1,12 @@
-import { Controller, Get, Res, Sse, type INestApplication, type MessageEvent } from '@nestjs/common';
+import {
+  Controller,
+  Get,
+  Injectable,
+  Res,
+  Sse,
+  type INestApplication,
+  type MessageEvent,
+} from '@nestjs/common';
 import { WsAdapter } from '@nestjs/platform-ws';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { EventEmitter, once } from 'node:events';
@@ -7,6 +15,8 @@ import { performance } from 'node:perf_hooks';
 import { Observable, Subject } from 'rxjs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { SYSTEM_PRINCIPAL } from '../../src/access/actor.js';
+import { objectRule } from '../../src/access/object-rule.js';
+import { ResourceResolver } from '../../src/access/resource.resolver.js';
 import { LongLived } from '../../src/core/long-lived.js';
 import { OpenConnections } from '../../src/core/open-connections.js';
 import { Pipeline } from '../../src/core/pipeline.js';
@@ -123,10 +133,37 @@ class JoiningGateway {
   }
 }
 
+/** Loads once, and from then on for longer than anybody may wait. */
+@Injectable()
+class SlowNote extends ResourceResolver<object> {
+  readonly rule = objectRule<object>({ type: 'note', name: 'every', holds: () => true });
+  readonly #seen = new Set<string>();
+
+  load(id: string): Promise<object> {
+    if (this.#seen.has(id)) return new Promise(() => undefined);
+    this.#seen.add(id);
+    return Promise.resolve({});
+  }
+}
+
+@WebSocketGateway({ path: '/slow' })
+class SlowGateway {
+  @Authenticated()
+  handleConnection(): void {
+    return;
+  }
+
+  @SubscribeMessage('read')
+  @RequirePermission('documents:read', { resource: SlowNote })
+  read(): object {
+    return { event: 'read', data: 'read' };
+  }
+}
+
 async function start(more: Partial<HostileOptions> = {}): Promise<AccessApplication> {
   const started = await startAccess(database, {
     controllers: [FeedController],
-    providers: [FeedGateway, JoiningGateway],
+    providers: [FeedGateway, JoiningGateway, SlowGateway, SlowNote],
     ...more,
     configure: (app: INestApplication) => app.useWebSocketAdapter(new WsAdapter(app)),
   });
@@ -283,6 +320,20 @@ test('FLT-06 RBAC-13 whatever cannot be judged any more is closed: nobody listen
   // Trusted for a second, asked again within another.
   expect(performance.now() - awayAtMs).toBeLessThan(2 * FELT_WITHIN_MS + 500);
   proxy.pass();
+});
+
+test('RBAC-13 whoever has objects loaded that take their time is closed, and nobody else for their sake', async () => {
+  const here = await start();
+  const subject = await here.somebody('reader');
+  const slow = await Promise.all(Array.from({ length: 20 }, () => socket(here, subject, '/slow')));
+  for (const each of slow)
+    expect(await each.say('read', { id: newSubject() })).toMatchObject({ event: 'read' });
+  const other = await socket(here, await here.somebody('reader'));
+  expect((await Promise.all(slow.map(({ closed }) => closed))).map(({ code }) => code)).toEqual(
+    slow.map(() => 1013),
+  );
+  expect(other.isOpen()).toBe(true);
+  expect(here.app.get(OpenConnections).size).toBe(1);
 });
 
 test('RBAC-13 five hundred sockets are closed by one revocation, and nothing of them is kept', async () => {
