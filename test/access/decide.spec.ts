@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { decide, type AccessQuestion, type Decision } from '../../src/access/decide.js';
+import { decide, OBJECT_REFUSED, type AccessQuestion, type Decision } from '../../src/access/decide.js';
 import { HeldTable, placesOf, type Held } from '../../src/access/held.js';
 import { objectRule, type ObjectRule } from '../../src/access/object-rule.js';
 import type { Permission } from '../../src/core/permission.js';
@@ -162,12 +162,33 @@ describe('scopes', () => {
     expect(of({ owner: 'x', project: '8' }, inProject, { within: 'somewhere' })).toEqual(NOT_HELD);
   });
 
+  test('RBAC-21 the permission is asked for in the scopes of the object alone, and in none where there are none', () => {
+    const asked: (readonly string[])[] = [];
+    const asking: Held = {
+      holds: (_permission, scopes) => asked.push(scopes) > 0,
+      holdsSomewhere: () => true,
+    };
+    const context = { held: asking, tenant: 'acme' };
+    expect(of({ owner: 'x', project: '7' }, inProject, { context }).granted).toBe(true);
+    expect(of({ owner: 'x', project: null }, inProject, { context }).granted).toBe(true);
+    expect(of({ owner: 'x', project: '7' }, any(undefined), { context }).granted).toBe(true);
+    expect(decide({ principal, permission: 'documents:read', context }).granted).toBe(true);
+    expect(asked).toEqual([['project:7'], [], [], []]);
+    // A grant may name a scope as what is not there would be written.
+    const called = holding({ 'project:null': ['documents:read'], 'project:undefined': ['documents:read'] });
+    expect(of({ owner: 'x', project: null }, inProject, { context: { held: called } })).toEqual(NOT_HELD);
+  });
+
   test('the permission comes before existence: only who holds it somewhere learns that there is none', () => {
     for (const object of [null, undefined]) {
       expect(of(object)).toEqual(no('there is no such object'));
       expect(of(object, inProject, { context: { held: NOBODY_HOLDS } })).toEqual(NOT_HELD);
     }
   });
+});
+
+test('what an error says of a refused object tells nobody whether it is there', () => {
+  expect(OBJECT_REFUSED).toBe('the object is refused, or not there');
 });
 
 test('a scope in which nothing is held that anybody declared is none, and no tenant to be of', () => {
