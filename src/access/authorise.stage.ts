@@ -88,7 +88,7 @@ export class AuthoriseStage implements Stage {
     };
     const decision = decide(question);
     if (!decision.granted) return this.#refusal(decision.reason, policy);
-    this.held.letIn(context, permissions);
+    context.letIn(permissions);
     if (list !== undefined) {
       const filter = new ListFilter(list as ObjectRule<unknown>, { principal, permissions, held, tenant });
       keep(call.execution, { filter });

@@ -1,5 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
-import type { Permission } from '../core/permission.js';
+import { performance } from 'node:perf_hooks';
 import type { Principal } from '../core/principal.js';
 import type { RequestContext } from '../core/request-context.js';
 import { systemPermissionsOf } from '../core/system-task.js';
@@ -57,7 +57,6 @@ export class HeldPermissions {
   readonly #logger = new Logger('AccessModule');
   readonly #remembered = new RememberedPermissions(MAX_REMEMBERED);
   readonly #ofRequest = new WeakMap<RequestContext, Promise<HeldTable>>();
-  readonly #letInBy = new WeakMap<RequestContext, readonly Permission[]>();
   readonly #ofSystem = new WeakMap<Principal, HeldTable>();
   readonly #reported = new Set<string>();
   readonly #places: PermissionPlaces;
@@ -89,7 +88,8 @@ export class HeldPermissions {
   /** What a principal is known to hold, without a question to the database; undefined when that cannot be said. */
   known(principal: Principal): HeldTable | undefined {
     if (principal.kind === 'system') return this.#declared(principal);
-    return this.feed.isFresh() ? this.#remembered.get(keyOf(principal.subject)) : undefined;
+    const nowMs = performance.now();
+    return this.feed.isFresh(nowMs) ? this.#remembered.get(keyOf(principal.subject), nowMs) : undefined;
   }
 
   /** What the principal of this request holds; asked of the database at most once a request. */
@@ -105,19 +105,13 @@ export class HeldPermissions {
     return held;
   }
 
-  /** Remembers by which permissions a request was let in. */
-  letIn(context: RequestContext, permissions: readonly Permission[]): void {
-    const before = this.#letInBy.get(context);
-    this.#letInBy.set(context, before ? [...before, ...permissions] : permissions);
-  }
-
   /**
    * Whether the caller still holds what the request was let in by, read afresh: everywhere, or in the scope that is to
    * be changed. Between that decision and a change may lie a revocation: whoever changes rights asks again, while
    * nobody else can.
    */
   async stillLetIn(context: RequestContext, principal: Principal, scope: string | null): Promise<boolean> {
-    const permissions = this.#letInBy.get(context) ?? [];
+    const permissions = context.letInBy;
     if (permissions.length === 0) return true;
     const isSystem = principal.kind === 'system';
     const held = isSystem ? this.#declared(principal) : await this.ofSubject(principal.subject);

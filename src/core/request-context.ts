@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
+import type { Permission } from './permission.js';
 import type { Principal } from './principal.js';
 
 /** How a call reached the application; a `task` is called by a scheduler or a queue, and by nobody from outside. */
@@ -21,6 +22,7 @@ export interface RequestContextInit {
 }
 
 const ambient = new AsyncLocalStorage<RequestContext>();
+const NOTHING: readonly Permission[] = [];
 
 /** What the kit knows of the request in hand. Written once by its owner at each step, then only read. */
 export class RequestContext {
@@ -36,6 +38,7 @@ export class RequestContext {
   handler: string | undefined;
   #principal: Principal | undefined;
   #tenant: string | undefined;
+  #letInBy: readonly Permission[] = NOTHING;
 
   constructor(init: RequestContextInit) {
     this.id = init.id ?? randomUUID();
@@ -72,6 +75,16 @@ export class RequestContext {
       throw new TypeError('The tenant of a request is written once.');
     }
     this.#tenant = tenant;
+  }
+
+  /** The permissions by which the pipeline has let it in; several where it runs several handlers (GraphQL). */
+  get letInBy(): readonly Permission[] {
+    return this.#letInBy;
+  }
+
+  /** Owned by the pipeline's authorize step. */
+  letIn(permissions: readonly Permission[]): void {
+    this.#letInBy = this.#letInBy.length === 0 ? permissions : [...this.#letInBy, ...permissions];
   }
 
   /** The context of the request in hand, or undefined outside of one (CLI, timers). */

@@ -5,7 +5,6 @@ import type { HeldPermissions } from '../access/held-permissions.js';
 import { permissionsOf } from '../access/role-graph.js';
 import { kindOf, tenantScope } from '../access/scope.js';
 import { brokenBy } from '../access/separation-of-duty.js';
-import type { Permission } from '../core/permission.js';
 import type { Principal } from '../core/principal.js';
 import { RequestContext } from '../core/request-context.js';
 import { ZeroTrustError } from '../core/zero-trust-error.js';
@@ -18,7 +17,6 @@ type Holding = Pick<HeldPermissions, keyof HeldPermissions>;
 export class ActedPermissions implements Holding {
   readonly #logger = new Logger('actingAs');
   readonly #tables = new WeakMap<Principal, HeldTable>();
-  readonly #letInBy = new WeakMap<RequestContext, readonly Permission[]>();
   readonly #places: PermissionPlaces;
 
   constructor(
@@ -40,16 +38,11 @@ export class ActedPermissions implements Holding {
     return this.#tableOf(principal) ?? this.stored.ofRequest(context, principal);
   }
 
-  letIn(context: RequestContext, permissions: readonly Permission[]): void {
-    this.#letInBy.set(context, [...(this.#letInBy.get(context) ?? []), ...permissions]);
-    this.stored.letIn(context, permissions);
-  }
-
   async stillLetIn(context: RequestContext, principal: Principal, scope: string | null): Promise<boolean> {
     const table = this.#tableOf(principal);
     if (!table) return this.stored.stillLetIn(context, principal, scope);
     const scopes = scope === null ? [] : [scope];
-    return (this.#letInBy.get(context) ?? []).every((permission) => table.holds(permission, scopes));
+    return context.letInBy.every((permission) => table.holds(permission, scopes));
   }
 
   /** Of a subject alone: the caller in hand, where it is theirs. */

@@ -1,7 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { SYSTEM_PRINCIPAL } from '../../src/access/actor.js';
-import { HeldPermissions } from '../../src/access/held-permissions.js';
 import { RequestContext } from '../../src/core/request-context.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
@@ -232,9 +231,9 @@ describe('between the check and the commit', () => {
         here.grants.grant({ subject: newSubject(), role: 'reader', reason: 'invited' }),
       );
     // A handler of the application's own, behind a permission of its own.
-    here.app.get(HeldPermissions).letIn(context, ['documents:read']);
+    context.letIn(['documents:read']);
     await attempt();
-    here.app.get(HeldPermissions).letIn(context, ['documents:share']);
+    context.letIn(['documents:share']);
     await expect(attempt()).rejects.toMatchObject({ code: 'permission-denied' });
   });
 
