@@ -16,6 +16,8 @@ interface Admission {
   settled: Promise<void> | undefined;
   /** Whether the host's own `handleConnection` was told of it; only then is its `handleDisconnect`. */
   entered: boolean;
+  /** In which it was judged. */
+  context: RequestContext | undefined;
 }
 
 /** One call of `handleConnection`, as Nest makes it. */
@@ -62,7 +64,7 @@ export class ConnectionGate {
     // The method of a base class, called by the one that overrides it: it was judged a moment ago.
     if (known) return known.state === 'admitted' ? enter() : undefined;
     carryRequest(client, rest[0]);
-    const admission: Admission = { state: 'pending', settled: undefined, entered: false };
+    const admission: Admission = { state: 'pending', settled: undefined, entered: false, context: undefined };
     this.#remember(client, gateway.constructor, admission);
     const execution = new ExecutionContextHost([client, ...rest], gateway.constructor as never, handler);
     execution.setType('ws');
@@ -75,7 +77,8 @@ export class ConnectionGate {
       const call = letInOf(execution, context());
       if (call) this.watch(client, call);
       admission.entered = true;
-      this.#enter(client, context(), enter);
+      admission.context = context();
+      this.#enter(client, admission.context, enter);
     };
     if (!(verdict instanceof Promise)) {
       admitted();
@@ -87,9 +90,11 @@ export class ConnectionGate {
     return admission.settled;
   }
 
-  /** Whether the gateway was told that this socket came. */
-  wasEntered(gateway: object, client: object): boolean {
-    return this.#admissionOf(client, gateway.constructor)?.entered === true;
+  /** Tells a gateway that a socket has gone, in the context that it came in; one that never heard of it hears nothing. */
+  leave(gateway: object, client: object, tell: () => unknown): unknown {
+    const { entered, context } = this.#admissionOf(client, gateway.constructor) ?? {};
+    if (entered !== true) return undefined;
+    return context ? RequestContext.run(context, tell) : tell();
   }
 
   /**

@@ -81,7 +81,7 @@ function judgeFirst(method: Hook | undefined): Hook {
 /** Of a socket that was refused a gateway has never heard; it must not hear of its end. */
 function onlyOfWhoCame(method: Hook): Hook {
   return wrapped(method, function (this: object, client: object, ...rest: unknown[]) {
-    return gateOf(this)?.wasEntered(this, client) ? method.call(this, client, ...rest) : undefined;
+    return gateOf(this)?.leave(this, client, () => method.call(this, client, ...rest));
   });
 }
 

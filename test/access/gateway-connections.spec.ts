@@ -9,6 +9,7 @@ import { Pipeline } from '../../src/core/pipeline.js';
 import type { Principal } from '../../src/core/principal.js';
 import { RequestContext } from '../../src/core/request-context.js';
 import { Authenticated, Public, RequirePermission } from '../../src/core/route-policy.js';
+import { SystemTask } from '../../src/core/system-task.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import {
   ADAPTERS,
@@ -120,7 +121,7 @@ describe('who may open a socket', () => {
           actor: nobody,
         },
       ]);
-      const gone = once(happened, 'disconnected of undefined');
+      const gone = once(happened, 'disconnected of reader');
       entitled.end();
       await gone;
     },
@@ -208,6 +209,40 @@ describe('who may open a socket', () => {
     await expect(start([FieldGateway])).rejects.toThrow(
       'FieldGateway.handleConnection (ws CONNECT /) is replaced on its instance, where no socket is judged',
     );
+  });
+
+  test('RBAC-10 what a gateway does when a socket has gone is done for its peer, who becomes no task by leaving', async () => {
+    @WebSocketGateway()
+    class LeavingGateway {
+      @Authenticated()
+      handleConnection(): void {
+        run('connected');
+      }
+
+      handleDisconnect(): void {
+        run('gone');
+        try {
+          this.tidy();
+        } catch (error) {
+          happened.emit('tried', error);
+        }
+      }
+
+      @SystemTask({ name: 'tidy-up', permissions: ['documents:read'] })
+      tidy(): void {
+        run('tidied');
+      }
+    }
+    const started = await start([LeavingGateway]);
+    const connected = once(happened, 'connected of reader');
+    const socket = await connect(started, reader);
+    await connected;
+    const tried = once(happened, 'tried');
+    socket.end();
+    expect((await tried)[0]).toMatchObject({
+      message: expect.stringContaining('was called inside of a request') as unknown,
+    });
+    expect(ran).toEqual(['connected of reader', 'gone of reader']);
   });
 
   test('RBAC-10 a gateway that is made anew for each connection is judged alike', async () => {
