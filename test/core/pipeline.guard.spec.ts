@@ -144,6 +144,27 @@ describe('the context of a call', () => {
     },
   );
 
+  test.each(['http', 'graphql', 'rpc', 'ws'])(
+    'RBAC-10 by %s is the one in which every stage asks, within another one or not, and after waiting too',
+    async (type) => {
+      const seen: unknown[] = [];
+      answer = async () => {
+        seen.push(RequestContext.current());
+        await Promise.resolve();
+        seen.push(RequestContext.current());
+        return PASSED;
+      };
+      const run = (): unknown => guard.canActivate(executionOf(type));
+      await RequestContext.run(contextOf('http'), run);
+      await run();
+      expect(calls).toHaveLength(2);
+      const [within, alone] = calls.map(({ context }) => context);
+      expect(seen).toHaveLength(4);
+      for (const [at, context] of [within, within, alone, alone].entries()) expect(seen[at]).toBe(context);
+      expect(RequestContext.current()).toBeUndefined();
+    },
+  );
+
   test('by HTTP that no edge has opened is opened here', async () => {
     const execution = executionOf('http');
     await guard.canActivate(execution);
