@@ -56,8 +56,8 @@ export class ListFilter<T> {
   }
 
   /**
-   * The same as an expression, for `where`, `andWhere` and other brackets of the same query, whose conditions stand in
-   * brackets of their own from then on.
+   * The same as an expression, for `where`, `andWhere` and other brackets of the same query. The conditions beside
+   * it stand in brackets of their own from then on.
    *
    * @throws TypeError when the query has no entity under the alias, or it lacks what the rule looks at.
    */
@@ -71,7 +71,6 @@ export class ListFilter<T> {
         `The query has no entity under the alias "${alias}": name the one whose rows are listed.`,
       );
     }
-    isolateConditions(query);
     const parameters: Record<string, unknown> = {};
     const taken = query.getParameters();
     const bind = (value: unknown): string => {
@@ -82,6 +81,9 @@ export class ListFilter<T> {
     };
     const text = this.#text({ bind, name: uniqueName }, { metadata: found.metadata, alias });
     return new Brackets((where: WhereExpressionBuilder) => {
+      // What it is added to: the query, or brackets in it.
+      const { parentQueryBuilder } = where as SelectQueryBuilder<Entity>;
+      isolateConditions(parentQueryBuilder as SelectQueryBuilder<Entity>);
       where.where(text, parameters);
     });
   }

@@ -90,7 +90,13 @@ describe('a filter and what the query says beside it', () => {
     after.where(filterOf(ofAlice).expression(after)).andWhere(either);
     const filter = filterOf(ofAlice).expression(late);
     late.where(either).andWhere(filter);
-    for (const asked of [before, after, late]) expect(await idsOf(asked)).toEqual([folders[0]!.id]);
+    const [inside, insideBefore] = [query(), query()];
+    inside.where(new Brackets((each) => each.where(filterOf(ofAlice).expression(inside)).andWhere(either)));
+    insideBefore.where(
+      new Brackets((each) => each.where(either).andWhere(filterOf(ofAlice).expression(insideBefore))),
+    );
+    for (const asked of [before, after, late, inside, insideBefore])
+      expect(await idsOf(asked)).toEqual([folders[0]!.id]);
   });
 
   test('RBAC-21 a copy keeps the filter, and a change of what is listed, or a cache of it, is refused', () => {
