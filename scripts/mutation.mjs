@@ -1,6 +1,6 @@
 // `npm run test:mutation`: changes the code that must not be wrong, one small thing at a time, and shows which changes no
 // test noticed. Fails when docs/mutation.md explains one of them not.
-//   npm run test:mutation                     every file below, about half an hour
+//   npm run test:mutation                     every file below, about an hour
 //   npm run test:mutation -- cookies decide   those whose path has one of the words in it
 //   npm run test:mutation -- --help           this text
 import { spawnSync } from 'node:child_process';
