@@ -82,8 +82,8 @@ export class ListFilter<T> {
     const text = this.#text({ bind, name: uniqueName }, { metadata: found.metadata, alias });
     return new Brackets((where: WhereExpressionBuilder) => {
       // What it is added to: the query, or brackets in it.
-      const { parentQueryBuilder } = where as SelectQueryBuilder<Entity>;
-      isolateConditions(parentQueryBuilder as SelectQueryBuilder<Entity>);
+      const { parentQueryBuilder } = where as unknown as { parentQueryBuilder: SelectQueryBuilder<Entity> };
+      isolateConditions(parentQueryBuilder);
       where.where(text, parameters);
     });
   }
