@@ -72,7 +72,9 @@ function rowOf(file, { location: { start, end }, replacement }, source) {
   const lines = source.split('\n').slice(start.line - 1, end.line);
   lines[lines.length - 1] = lines.at(-1).slice(0, end.column - 1);
   lines[0] = lines[0].slice(start.column - 1);
-  const code = (text) => `\`${text.replace(/\s+/g, ' ').slice(0, 70).trim().replaceAll('|', '\\|')}\``;
+  // Markdown takes a backtick for the end of the code: a template is written with apostrophes.
+  const code = (text) =>
+    `\`${text.replace(/\s+/g, ' ').replaceAll('`', "'").slice(0, 70).trim().replaceAll('|', '\\|')}\``;
   return `| \`${file.replace(/^src\//, '')}\` | ${code(lines.join('\n'))} → ${code(replacement)} |`;
 }
 
