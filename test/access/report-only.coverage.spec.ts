@@ -176,10 +176,11 @@ describe('a handler is enforced', () => {
         return expect.fail('a getter was run');
       }
     }
-    const withoutPrototype = Object.assign(Object.create(null) as object, {
-      constructor: () => undefined,
-    });
-    const values = [{ read }, null, undefined, 'text', 7, withoutPrototype, new Accessors(), CatsController];
+    const of = (constructor: unknown): object =>
+      Object.assign(Object.create(null) as object, { constructor });
+    const withNull = Object.assign(function () {}, { prototype: null });
+    const odd = [of(() => undefined), of(withNull), of('text')];
+    const values = [{ read }, null, undefined, 'text', 7, ...odd, new Accessors(), CatsController];
     const providers = values.flatMap((value, at): Provider[] => [
       { provide: `value-${at}`, useValue: value },
       { provide: `made-${at}`, useFactory: () => value },
@@ -266,6 +267,7 @@ describe('the start is told', () => {
 
   test('of what a factory has made by then, although it was asked before', async () => {
     let asked: ReportOnlyCoverage | undefined;
+    let inUse: boolean | undefined;
     const cats = moduleOf(
       'CatsModule',
       [],
@@ -275,6 +277,7 @@ describe('the start is told', () => {
           inject: [ModulesContainer],
           useFactory: (modules: ModulesContainer) => {
             asked = new ReportOnlyCoverage(modules, settingsOf([cats]));
+            inUse = asked.inUse;
             return asked.covers(PlainController, list);
           },
         },
@@ -282,6 +285,8 @@ describe('the start is told', () => {
       ],
     );
     await start([cats]);
+    // A listed module is reason enough to ask, whatever it has made by then.
+    expect(inUse).toBe(true);
     expect(asked?.covers(PlainController, list)).toBe(false);
     expect(asked?.faults([classOf(PlainController)])).toEqual([]);
     expect(asked?.covers(PlainController, list)).toBe(true);
