@@ -4,7 +4,7 @@ import { LegacyRouteConverter } from '@nestjs/core/router/legacy-route-converter
 export function pathTemplate(path: string): string {
   const named = LegacyRouteConverter.tryConvert(path, { logs: false })
     .replace(/::|\[:\]/g, '\\:')
-    .replace(/\(\^[^)]+\)/g, '');
+    .replace(/\(\^[^()]+\)/g, '');
   return named.replace(
     /\\(.)|[:*](?:"([^"]*)"|([\p{L}\p{N}_$]+))|[{}]/gu,
     (_found, literal: string | undefined, quoted: string | undefined, name: string | undefined) =>
@@ -14,5 +14,5 @@ export function pathTemplate(path: string): string {
 
 /** The names between the braces of a template, in order. */
 export function parametersOf(template: string): readonly string[] {
-  return [...template.matchAll(/\{([^}]*)\}/g)].map(([, name = '']) => name);
+  return [...template.matchAll(/\{([^{}]*)\}/g)].map(([, name = '']) => name);
 }
