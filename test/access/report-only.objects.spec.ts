@@ -46,6 +46,14 @@ class NotesController {
     return this.access.require('documents:read', { rule: owned, id, object });
   }
 
+  @Get('without-object')
+  @ReportOnly()
+  @RequirePermission('documents:read')
+  async withoutObject(): Promise<string> {
+    await this.access.require('documents:share');
+    return 'let through';
+  }
+
   @Get('enforced/:id')
   @RequirePermission('documents:read')
   enforced(@Param('id') id: string): Promise<Note> {
@@ -83,6 +91,16 @@ describe.each(ADAPTERS)('what a report-only handler asks itself, on %s', (adapte
     expect(text).toContain('the object is beyond the caller');
     expect(text).toContain('documents:share');
     expect(text).not.toContain('NotesController.enforced');
+  });
+
+  test('a permission that is demanded without an object is let through and reported', async () => {
+    expect((await ask(app, 'GET', '/notes/without-object', { as: alice })).status).toBe(200);
+    await app.app.get(ReportOnlyRecorder).flush();
+    const { ways } = await app.app.get(AccessReports).read();
+    const own = ways.find(({ handler }) => handler === 'NotesController.withoutObject');
+    expect(own?.findings).toMatchObject([
+      { reason: 'a demanded permission is not held', permissions: ['documents:share'] },
+    ]);
   });
 
   test('an object that is not there is refused all the same: there is nothing to hand out', async () => {
