@@ -1,5 +1,5 @@
 // One measurement: a fixed number of requests, and the CPU that the server used for them.
-import autocannon from 'autocannon';
+import { sendRequests } from './load-generator.mjs';
 
 /** A server that lets the wrong people in, or the right ones not, is not worth measuring. */
 export async function assertServes(server, { tokens, stranger }, guarded) {
@@ -30,34 +30,13 @@ function stayAwake() {
 }
 
 /** Sends `amount` requests, each connection with its own share of the tokens, in turn. */
-export async function load(url, credentials, options) {
+export async function load(url, { tokens }, options) {
   const fallAsleep = stayAwake();
   try {
-    return await send(url, credentials, options);
+    return await sendRequests(url, tokens, options);
   } finally {
     fallAsleep();
   }
-}
-
-async function send(url, { tokens }, { connections, amount, duration }) {
-  const share = Math.ceil(tokens.length / connections);
-  let connection = 0;
-  const started = process.hrtime.bigint();
-  const result = await autocannon({
-    url,
-    timeout: 30,
-    connections,
-    ...(amount === undefined ? { duration } : { amount }),
-    setupClient: (client) => {
-      const first = (connection * share) % tokens.length;
-      connection += 1;
-      client.setRequests(tokens.slice(first, first + share).map((headers) => ({ method: 'GET', headers })));
-    },
-  });
-  const seconds = Number(process.hrtime.bigint() - started) / 1e9;
-  const failed = result.non2xx + result.errors + result.timeouts;
-  if (failed > 0) throw new Error(`${failed} of ${result.requests.total} requests to ${url} failed`);
-  return { requests: result['2xx'], seconds, p99Ms: result.latency.p99 };
 }
 
 export async function measure(server, tokens, options) {
