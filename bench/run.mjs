@@ -70,7 +70,7 @@ async function measureAdapter(adapter, { settings, tokens }) {
         measured[name].push(result);
         const { requestsPerSecond, cpuMicroseconds } = result;
         progress(
-          `${adapter} ${round}/${options.rounds} ${name}: ${requestsPerSecond.toFixed(0)}/s, ${cpuMicroseconds.toFixed(0)} µs`,
+          `${adapter} ${round}/${options.rounds} ${name}: ${requestsPerSecond.toFixed(0)}/s, ${cpuMicroseconds.toFixed(1)} µs`,
         );
       }
     }

@@ -6,7 +6,9 @@ import type { RequestContext } from '../core/request-context.js';
 const FLUSH_AFTER_MS = 10;
 /** Of methods and handlers; what else a parser lets through is written anew each time. */
 const MAX_NAMES = 1_000;
-const FLUSH_AT_CHARACTERS = 65_536;
+const BATCH_BYTES = 65_536;
+/** Of UTF-8 for one character of JavaScript's. */
+const MOST_BYTES = 3;
 
 const CONTEXT = Symbol('nestjs-zero-trust:logged-context');
 type Watched = ServerResponse & { [CONTEXT]?: RequestContext | undefined };
@@ -25,7 +27,9 @@ export class RequestLog {
   /** One for all answers. */
   readonly #closed: (this: Watched) => void;
   readonly #names = new Map<string, string>();
-  #lines = '';
+  /** Lines are written into it at once: as one long text they would be put together later, at three times the cost. */
+  readonly #batch = Buffer.allocUnsafeSlow(BATCH_BYTES);
+  #used = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly clock: Clock) {
@@ -51,9 +55,10 @@ export class RequestLog {
   flush(): void {
     if (this.#timer) clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#lines === '') return;
-    const lines = this.#lines;
-    this.#lines = '';
+    if (this.#used === 0) return;
+    // A copy: a pipe may keep it for longer than until the next line.
+    const lines = Buffer.from(this.#batch.subarray(0, this.#used));
+    this.#used = 0;
     process.stdout.write(lines);
   }
 
@@ -72,15 +77,22 @@ export class RequestLog {
     if (family >= 1 && family <= 5) this.#counts[family as unknown as keyof AnswerCounts] += 1;
     const now = this.clock.nowMs();
     // Everything in it is made by us or escaped; written by hand because it is the one line on the allowed path.
-    this.#lines +=
+    this.#write(
       `{"time":${now},"request":"${context.id}","method":${this.#quotedName(context.method)},` +
-      `"handler":${this.#quotedName(context.handler)},"status":${statusCode},"ms":${now - context.receivedAtMs},` +
-      `"subject":${quoted(context.principal?.subject)}${writableFinished ? '' : ',"aborted":true'}}\n`;
-    if (this.#lines.length >= FLUSH_AT_CHARACTERS) this.flush();
-    else
-      this.#timer ??= setTimeout(() => {
-        this.flush();
-      }, FLUSH_AFTER_MS).unref();
+        `"handler":${this.#quotedName(context.handler)},"status":${statusCode},"ms":${now - context.receivedAtMs},` +
+        `"subject":${quoted(context.principal?.subject)}${writableFinished ? '' : ',"aborted":true'}}\n`,
+    );
+  }
+
+  #write(line: string): void {
+    const most = line.length * MOST_BYTES;
+    if (this.#used + most > BATCH_BYTES) this.flush();
+    // Somebody's names are that long.
+    if (most > BATCH_BYTES) process.stdout.write(line);
+    else this.#used += this.#batch.write(line, this.#used);
+    this.#timer ??= setTimeout(() => {
+      this.flush();
+    }, FLUSH_AFTER_MS).unref();
   }
 }
 

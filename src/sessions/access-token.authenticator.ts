@@ -10,7 +10,7 @@ import { FreshnessFeed } from '../freshness/freshness.feed.js';
 import type { AccessTokenClaims } from './access-token.claims.js';
 import { AccessTokenVerifier } from './access-token.verifier.js';
 import { presentedTokenOf, type PresentedToken } from './presented-token.js';
-import { RememberedTokens, type RememberedToken } from './remembered-tokens.js';
+import { RememberedTokens, type RememberedToken, type TokenKey } from './remembered-tokens.js';
 import { SEEN_EVERY_MS, SessionActivity } from './session-activity.js';
 import type { StoredSession } from './session.js';
 import { SessionStore } from './session.store.js';
@@ -48,15 +48,19 @@ export class AccessTokenAuthenticator extends Authenticator {
     execution: ExecutionContext,
     context?: RequestContext,
   ): Principal | undefined | Promise<Principal> {
-    let key: string | undefined;
+    let key: TokenKey | undefined;
+    let known: RememberedToken | undefined;
     const presented = presentedTokenOf(execution, this.settings.cookies, (token) => {
       key = RememberedTokens.keyOf(token);
-      return this.#remembered.get(key) !== undefined;
+      known = this.#remembered.get(key);
+      return known !== undefined;
     });
     if (!presented) return undefined;
     const strict = this.settings.freshness === 'database' || isStrictlyFresh(execution.getHandler());
     // Of what is only still open nothing was asked: an idle session ends all the same.
-    return this.prove(presented, strict, !context || !isReconsidered(context), key);
+    const used = !context || !isReconsidered(context);
+    if (key && known && !strict) return this.#proveKnown(known, key, presented, used);
+    return this.prove(presented, strict, used, key);
   }
 
   /** Proves one token. `strict` asks the database, whatever is remembered; `used` counts it as a use of the session. */
@@ -67,7 +71,15 @@ export class AccessTokenAuthenticator extends Authenticator {
     key = RememberedTokens.keyOf(presented.token),
   ): Principal | Promise<Principal> {
     const known = strict ? undefined : this.#remembered.get(key);
-    if (!known) return this.#proveAnew(presented, key);
+    return known ? this.#proveKnown(known, key, presented, used) : this.#proveAnew(presented, key);
+  }
+
+  #proveKnown(
+    known: RememberedToken,
+    key: TokenKey,
+    presented: PresentedToken,
+    used: boolean,
+  ): Principal | Promise<Principal> {
     // A key that was given up, or has come to its end, takes what it signed with it.
     const nowMs = performance.now();
     const signedBy = this.keys.find(known.kid, nowMs);
@@ -79,7 +91,7 @@ export class AccessTokenAuthenticator extends Authenticator {
 
   async #confirmed(
     known: RememberedToken,
-    key: string,
+    key: TokenKey,
     presented: PresentedToken,
     signedBy: ReturnType<SigningKeys['find']>,
     used: boolean,
@@ -92,7 +104,7 @@ export class AccessTokenAuthenticator extends Authenticator {
 
   #admit(
     known: RememberedToken,
-    key: string,
+    key: TokenKey,
     { delivery }: PresentedToken,
     signedBy: VerificationKey | undefined,
     used: boolean,
@@ -112,13 +124,13 @@ export class AccessTokenAuthenticator extends Authenticator {
     }
     if (known.delivery !== delivery) throw invalidToken('the token was handed over in another way');
     if (used && nowMs - known.seenAtMs >= SEEN_EVERY_MS) {
-      known.seenAtMs = nowMs;
+      known.seenAtMs = Math.floor(nowMs);
       this.activity.seen(known.sessionId);
     }
     return known.principal;
   }
 
-  async #proveAnew(presented: PresentedToken, key: string): Promise<Principal> {
+  async #proveAnew(presented: PresentedToken, key: TokenKey): Promise<Principal> {
     const { claims, kid } = await this.verifier.verify(presented.token);
     const askedAtMs = performance.now();
     const session = await this.sessions.byId(claims.sid);
@@ -145,8 +157,9 @@ export class AccessTokenAuthenticator extends Authenticator {
       ...{ sessionId, subject, clientId, delivery, kid, feedSeq: claims.seq, clearAsOf: -1 },
       principal: Object.freeze({ kind: 'account', subject, sessionId, clientId, acr, amr, authTime }),
       endsAtSeconds,
-      endsAtMs: askedAtMs + secondsLeft * 1000,
-      seenAtMs: askedAtMs,
+      // Whole numbers lie in the object itself, others beside it.
+      endsAtMs: Math.floor(askedAtMs + secondsLeft * 1000),
+      seenAtMs: Math.floor(askedAtMs),
     };
   }
 }

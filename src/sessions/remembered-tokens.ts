@@ -18,13 +18,26 @@ export interface RememberedToken extends RevocableProof {
   seenAtMs: number;
 }
 
+/** How a token is known: what it says, and the hash of its signature, without which that proves nothing. */
+export interface TokenKey {
+  /** Header and payload, as they were sent. */
+  readonly said: string;
+  /** SHA-256 of the signature, as it was sent. */
+  readonly signature: string;
+}
+
+interface Kept {
+  readonly said: string;
+  readonly token: RememberedToken;
+}
+
 /**
- * Verified tokens, so that a known one costs a hash and a look-up instead of a signature and a read. Keyed by the
- * SHA-256 of the whole token: a changed byte is another token, and memory holds no token that could be used.
- * Bounded: the one that was verified first makes room.
+ * Verified tokens, so that a known one costs a hash and a look-up instead of a verification and a read. The whole text is
+ * compared: a changed byte is another token. Memory holds no token that could be used: of signatures it has the SHA-256
+ * alone. Bounded: the one that was verified first makes room.
  */
 export class RememberedTokens {
-  readonly #tokens = new Map<string, RememberedToken>();
+  readonly #tokens = new Map<string, Kept>();
 
   /** @param capacity how many are remembered; 0 remembers none */
   constructor(private readonly capacity: number) {}
@@ -33,28 +46,36 @@ export class RememberedTokens {
     return this.#tokens.size;
   }
 
-  static keyOf(token: string): string {
-    return hash('sha256', token, 'base64url');
+  static keyOf(token: string): TokenKey {
+    const end = token.lastIndexOf('.');
+    // Only the signature is long enough to be guessed by nobody: to hash the rest of it too would double the cost.
+    return { said: token.slice(0, end), signature: hash('sha256', token.slice(end), 'base64url') };
   }
 
-  get(key: string): RememberedToken | undefined {
-    return this.#tokens.get(key);
+  get({ said, signature }: TokenKey): RememberedToken | undefined {
+    const kept = this.#tokens.get(signature);
+    return kept?.said === said ? kept.token : undefined;
   }
 
-  add(key: string, token: RememberedToken): void {
+  add({ said, signature }: TokenKey, token: RememberedToken): void {
     if (this.capacity === 0) return;
     if (this.#tokens.size >= this.capacity) {
       const [oldest] = this.#tokens.keys();
       if (oldest !== undefined) this.#tokens.delete(oldest);
     }
-    this.#tokens.set(key, token);
+    this.#tokens.set(signature, { said: copyOf(said), token });
   }
 
-  forget(key: string): void {
-    this.#tokens.delete(key);
+  forget({ signature }: TokenKey): void {
+    this.#tokens.delete(signature);
   }
 
   clear(): void {
     this.#tokens.clear();
   }
+}
+
+/** A part of a text may keep the whole of it in memory. */
+function copyOf(text: string): string {
+  return Buffer.from(text).toString();
 }
