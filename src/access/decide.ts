@@ -74,8 +74,7 @@ function judge<T>({
   resource,
   context,
 }: AccessQuestion<T>): Decision {
-  // A copy, so that a hole in the list is asked for like any name: nobody holds it.
-  const permissions = typeof permission === 'string' ? [permission] : [...permission];
+  const permissions = listOf(permission);
   // An empty demand would be met by everybody.
   if (permissions.length === 0) return refuse('nothing was demanded');
 
@@ -94,14 +93,14 @@ function judge<T>({
         ? [tenantScope(tenant)]
         : NO_SCOPES;
   // Naming two permissions is AND.
-  const holds = (each: string): boolean =>
-    isTrue(isSomewhere ? held.holdsSomewhere(each) : held.holds(each, scopes));
-  if (!permissions.every(holds)) return refuse('a demanded permission is not held');
+  for (const each of permissions) {
+    if (!isHeld(held, each, scopes, isSomewhere)) return refuse('a demanded permission is not held');
+  }
 
   if (assurance !== undefined && !meetsAssurance(principal, assurance, context.nowSeconds ?? Number.NaN)) {
     return refuse('the authentication is too weak or too old');
   }
-  if (resource === undefined) return { granted: true, by: [...permissions] };
+  if (resource === undefined) return { granted: true, by: permissions };
 
   if (object === undefined) return refuse('there is no such object');
   const { rule } = resource;
@@ -110,13 +109,32 @@ function judge<T>({
     return refuse('the object belongs to another tenant');
   }
   // Asked first: who reaches every object of the kind need not satisfy the rule.
-  if (rule.overriddenBy !== undefined && holds(rule.overriddenBy)) {
+  if (rule.overriddenBy !== undefined && isHeld(held, rule.overriddenBy, scopes, isSomewhere)) {
     return { granted: true, by: [...permissions, rule.overriddenBy] };
   }
   for (const each of permissions) {
     if (!isTrue(rule.holds(object, principal, each))) return refuse('the object rule does not hold');
   }
   return { granted: true, by: [...permissions, `${rule.type}: ${rule.name}`] };
+}
+
+/** A copy of what is demanded, in which a hole is a name like any: nobody holds it. */
+function listOf(permission: AccessQuestion['permission']): readonly Permission[] {
+  if (typeof permission === 'string') return [permission];
+  if (!Array.isArray(permission)) return [...permission];
+  // Copied by hand: V8 walks a frozen list, as every policy has, ten times as slowly by `...`.
+  const list: Permission[] = [];
+  for (let at = 0; at < permission.length; at += 1) list.push(permission[at] as Permission);
+  return list;
+}
+
+function isHeld(
+  held: DecisionContext['held'],
+  permission: string,
+  scopes: readonly string[],
+  somewhere: boolean,
+): boolean {
+  return isTrue(somewhere ? held.holdsSomewhere(permission) : held.holds(permission, scopes));
 }
 
 /** The scopes that an object lies in. @throws TypeError when it does not say. */

@@ -1,13 +1,18 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { performance } from 'node:perf_hooks';
 import type { Principal } from '../core/principal.js';
+import { PrincipalNote } from '../core/principal-note.js';
 import type { RequestContext } from '../core/request-context.js';
 import { systemPermissionsOf } from '../core/system-task.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { FreshnessFeed } from '../freshness/freshness.feed.js';
 import { AccessSettings } from './access.settings.js';
 import { HeldTable, placesOf, type PermissionPlaces } from './held.js';
-import { RememberedPermissions, type ReadPermissions } from './remembered-permissions.js';
+import {
+  RememberedPermissions,
+  type ReadPermissions,
+  type RememberedTable,
+} from './remembered-permissions.js';
 import { kindOf } from './scope.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -47,6 +52,14 @@ const MAX_REPORTED = 100;
 /** Subjects that are remembered at most; some hundred bytes each. */
 const MAX_REMEMBERED = 10_000;
 
+/** Different tables that are remembered at most. */
+const MAX_TABLES = 1_000;
+
+interface HeldRow {
+  readonly scope: string;
+  readonly permissions: readonly string[];
+}
+
 /**
  * Who holds what, now: read from the database, never from a token. What was read is remembered until the freshness feed
  * says that a grant of the subject, or any role, has changed, or until one of its grants begins or ends; and it is used
@@ -56,8 +69,11 @@ const MAX_REMEMBERED = 10_000;
 export class HeldPermissions {
   readonly #logger = new Logger('AccessModule');
   readonly #remembered = new RememberedPermissions(MAX_REMEMBERED);
+  readonly #ofPrincipal = new PrincipalNote<RememberedTable>();
   readonly #ofRequest = new WeakMap<RequestContext, Promise<HeldTable>>();
   readonly #ofSystem = new WeakMap<Principal, HeldTable>();
+  /** Subjects who hold the same share one table, by what was read: many hold one role, and memory is slow. */
+  readonly #tables = new Map<string, HeldTable>();
   readonly #reported = new Set<string>();
   readonly #places: PermissionPlaces;
   readonly #nothing: HeldTable;
@@ -89,7 +105,12 @@ export class HeldPermissions {
   known(principal: Principal): HeldTable | undefined {
     if (principal.kind === 'system') return this.#declared(principal);
     const nowMs = performance.now();
-    return this.feed.isFresh(nowMs) ? this.#remembered.get(keyOf(principal.subject), nowMs) : undefined;
+    if (!this.feed.isFresh(nowMs)) return undefined;
+    const noted = this.#ofPrincipal.of(principal);
+    if (noted?.countsAt(nowMs)) return noted.held;
+    const found = this.#remembered.get(keyOf(principal.subject), nowMs);
+    if (found) this.#ofPrincipal.keep(principal, found);
+    return found?.held;
   }
 
   /** What the principal of this request holds; asked of the database at most once a request. */
@@ -122,10 +143,18 @@ export class HeldPermissions {
   /** @throws when the database does not answer; whoever decides refuses then. */
   async ofSubject(subject: string): Promise<HeldTable> {
     if (!canHoldGrants(subject)) return this.#nothing;
-    const rows = await this.unitOfWork.query<{ scope: string; permissions: string[] }>(
-      EFFECTIVE_PERMISSIONS,
-      [subject],
-    );
+    const rows = await this.unitOfWork.query<HeldRow>(EFFECTIVE_PERMISSIONS, [subject]);
+    const read = rows.map(({ scope, permissions: held }) => JSON.stringify([scope, ...held]));
+    const text = read.sort().join();
+    const known = this.#tables.get(text);
+    if (known) return known;
+    const table = this.#tableOf(rows);
+    if (this.#tables.size >= MAX_TABLES) this.#tables.clear();
+    this.#tables.set(text, table);
+    return table;
+  }
+
+  #tableOf(rows: readonly HeldRow[]): HeldTable {
     const held = new Map<string, readonly string[]>();
     for (const { scope, permissions } of rows) {
       // Of a kind that no code declares, no rule asks: it conveys nothing, whoever wrote it into the table.

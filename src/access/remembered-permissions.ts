@@ -8,9 +8,25 @@ export interface ReadPermissions {
   readonly secondsToChange: number | undefined;
 }
 
-interface Remembered {
-  readonly held: HeldTable;
-  readonly endsAtMs: number;
+/** What was read of one subject, as long as it counts. */
+export class RememberedTable {
+  #isForgotten = false;
+
+  /** @param endsAtMs of `performance.now()`; undefined when it does not end by itself */
+  constructor(
+    readonly held: HeldTable,
+    readonly endsAtMs: number | undefined,
+  ) {}
+
+  /** @param nowMs of `performance.now()` */
+  countsAt(nowMs: number): boolean {
+    return !this.#isForgotten && (this.endsAtMs === undefined || nowMs < this.endsAtMs);
+  }
+
+  /** For whoever holds on to it. */
+  forget(): void {
+    this.#isForgotten = true;
+  }
 }
 
 /**
@@ -18,7 +34,7 @@ interface Remembered {
  * first makes room. Kept by a clock that nobody can set.
  */
 export class RememberedPermissions {
-  readonly #subjects = new Map<string, Remembered>();
+  readonly #subjects = new Map<string, RememberedTable>();
   /** Grows with everything that is forgotten: what was read before that may be of yesterday. */
   #version = 0;
 
@@ -29,10 +45,9 @@ export class RememberedPermissions {
   }
 
   /** @param nowMs of `performance.now()`, for who has asked it already */
-  get(subject: string, nowMs = performance.now()): HeldTable | undefined {
+  get(subject: string, nowMs = performance.now()): RememberedTable | undefined {
     const known = this.#subjects.get(subject);
-    if (!known) return undefined;
-    if (nowMs < known.endsAtMs) return known.held;
+    if (!known || known.countsAt(nowMs)) return known;
     this.#subjects.delete(subject);
     return undefined;
   }
@@ -45,22 +60,29 @@ export class RememberedPermissions {
     if (version === this.#version) {
       if (this.#subjects.size >= this.capacity) {
         const [oldest] = this.#subjects.keys();
-        if (oldest !== undefined) this.#subjects.delete(oldest);
+        if (oldest !== undefined) this.#drop(oldest);
       }
-      const endsAtMs =
-        secondsToChange === undefined ? Number.POSITIVE_INFINITY : askedAtMs + secondsToChange * 1000;
-      this.#subjects.set(subject, { held, endsAtMs });
+      const endsAtMs = secondsToChange === undefined ? undefined : askedAtMs + secondsToChange * 1000;
+      this.#drop(subject);
+      this.#subjects.set(subject, new RememberedTable(held, endsAtMs));
     }
     return held;
   }
 
   forget(subject: string): void {
     this.#version += 1;
-    this.#subjects.delete(subject);
+    this.#drop(subject);
   }
 
   forgetAll(): void {
     this.#version += 1;
+    for (const known of this.#subjects.values()) known.forget();
     this.#subjects.clear();
+  }
+
+  /** Who holds on to it would not hear of a change any more. */
+  #drop(subject: string): void {
+    this.#subjects.get(subject)?.forget();
+    this.#subjects.delete(subject);
   }
 }

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import type { Permission } from './permission.js';
 import type { Principal } from './principal.js';
+import { frozen } from './principal-note.js';
 
 /** How a call reached the application; a `task` is called by a scheduler or a queue, and by nobody from outside. */
 export type Transport = 'http' | 'rpc' | 'ws' | 'graphql' | 'task';
@@ -58,7 +59,7 @@ export class RequestContext {
   /** Owned by the pipeline's authenticate step. @throws TypeError when it is written twice. */
   authenticateAs(principal: Principal): void {
     if (this.#principal) throw new TypeError('The principal of a request is written once.');
-    this.#principal = Object.isFrozen(principal) ? principal : Object.freeze({ ...principal });
+    this.#principal = frozen(principal);
   }
 
   /**

@@ -4,6 +4,7 @@ import { BrowserCredentials } from '../core/browser-credentials.js';
 import { answerClientErrors } from './client-errors.js';
 import { nameCrossSiteRefusals } from './cross-site-refusal.js';
 import { EdgeState } from './edge.state.js';
+import { makeWithPrototypes, type ExpressPrototypes } from './express.prototypes.js';
 import { HTTP_SETTINGS, type HttpSettings } from './http.options.js';
 import { keptOptionsOf } from './fastify.options.js';
 import { answerFrameworkErrors } from './framework-errors.js';
@@ -36,11 +37,12 @@ export async function secureApplication(app: INestApplication): Promise<void> {
 
   if (isFastify) trustProxiesOfFastify(secured, settings);
   else {
-    const express = instanceOf(secured) as { set(name: string, value: unknown): void; request: object };
+    const express = instanceOf(secured) as ExpressPrototypes & { set(name: string, value: unknown): void };
     express.set('trust proxy', [...settings.trustedProxies]);
     // Nothing may be stored, so there is nothing to compare with, and nothing to confirm with a 304.
     express.set('etag', false);
     Object.defineProperty(express.request, 'fresh', { value: false });
+    makeWithPrototypes(express, secured.getHttpServer());
   }
 
   const fields = new Map<string, string>([['Cache-Control', 'no-store']]);

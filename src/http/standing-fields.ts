@@ -6,11 +6,14 @@ import {
   validateHeaderValue,
 } from 'node:http';
 import { Socket } from 'node:net';
+import { QUOTA_FIELDS, SAY_QUOTA, type SaysQuota } from '../core/answer-quota.js';
 
 type Field = readonly [name: string, value: string];
 
 const FIELDS = Symbol('nestjs-zero-trust:standing-fields');
 const ID = Symbol('nestjs-zero-trust:request-id');
+const QUOTA = Symbol('nestjs-zero-trust:quota');
+const QUOTA_POLICY = Symbol('nestjs-zero-trust:quota-policy');
 const STATE = Symbol('nestjs-zero-trust:state-of-fields');
 
 /** What was set one by one on an answer. */
@@ -29,16 +32,24 @@ interface StoresFields {
 }
 
 type Bearing = ServerResponse &
-  StoresFields & {
+  StoresFields &
+  Partial<SaysQuota> & {
     [FIELDS]?: StandingFields | undefined;
     [ID]?: string;
+    [QUOTA]?: string | undefined;
+    [QUOTA_POLICY]?: string | undefined;
     [STATE]?: number;
   };
+
+/** Names, in lower case, of what each answer has its own value of. */
+const OF_ONE_ANSWER: ReadonlySet<string> = new Set(
+  ['X-Request-Id', ...QUOTA_FIELDS].map((name) => name.toLowerCase()),
+);
 
 const node = ServerResponse.prototype as ServerResponse & StoresFields;
 
 /**
- * Header fields that every answer bears, and its id. Node.js checks and stores each field of each answer anew, which
+ * Header fields that every answer bears, its id, and what is left to its caller. Node.js checks and stores each field of each answer anew, which
  * costs more than all checks of a request together: here they are checked once and written as one text. Whoever sets
  * one of them, takes it away or asks for it, meets what `setHeader` would have left there.
  */
@@ -74,6 +85,9 @@ export class StandingFields {
     bearing[FIELDS] = this;
     bearing[ID] = id;
     bearing[STATE] = NOTHING;
+    bearing[QUOTA] = undefined;
+    bearing[QUOTA_POLICY] = undefined;
+    bearing[SAY_QUOTA] = sayQuota;
     bearing._storeHeader = storeHeader;
     bearing.setHeader = setHeader;
     bearing.getHeader = getHeader;
@@ -94,23 +108,31 @@ export class StandingFields {
     let known = this.#names.get(name);
     if (known === undefined) {
       const field = name.toLowerCase();
-      known = field === 'x-request-id' || this.#fields.has(field);
+      known = OF_ONE_ANSWER.has(field) || this.#fields.has(field);
       if (this.#names.size < MAX_NAMES) this.#names.set(name, known);
     }
     return known;
   }
 
-  valueOf(name: string, id: string | undefined): string | undefined {
+  valueOf(name: string, response: Bearing): string | undefined {
     if (!this.has(name)) return undefined;
-    return this.#fields.get(name.toLowerCase())?.[1] ?? id;
+    const field = name.toLowerCase();
+    return this.all(response).find(([each]) => each.toLowerCase() === field)?.[1];
   }
 
-  all(id: string): Field[] {
-    return [...this.#fields.values(), ['X-Request-Id', id]];
+  all({ [ID]: id = '', [QUOTA]: quota, [QUOTA_POLICY]: policy }: Bearing): Field[] {
+    const fields: Field[] = [...this.#fields.values(), ['X-Request-Id', id]];
+    if (quota !== undefined && policy !== undefined) {
+      fields.push([QUOTA_FIELDS[0], quota], [QUOTA_FIELDS[1], policy]);
+    }
+    return fields;
   }
 
-  textFor(id: string): string {
-    return `${this.#text}X-Request-Id: ${id}\r\n`;
+  textFor({ [ID]: id = '', [QUOTA]: quota, [QUOTA_POLICY]: policy }: Bearing): string {
+    const text = `${this.#text}X-Request-Id: ${id}\r\n`;
+    return quota === undefined || policy === undefined
+      ? text
+      : `${text}${QUOTA_FIELDS[0]}: ${quota}\r\n${QUOTA_FIELDS[1]}: ${policy}\r\n`;
   }
 
   /** Whether one of them is among header fields in any of the shapes that `writeHead` takes. */
@@ -138,10 +160,10 @@ function textOf(fields: Iterable<Field>): string {
 
 /** From here on they are fields like all others. */
 function setEach(response: Bearing): void {
-  const { [FIELDS]: fields, [ID]: id = '' } = response;
+  const { [FIELDS]: fields } = response;
   if (!fields || response.headersSent) return;
   response[FIELDS] = undefined;
-  for (const [name, value] of fields.all(id)) {
+  for (const [name, value] of fields.all(response)) {
     if (!node.hasHeader.call(response, name)) node.setHeader.call(response, name, value);
   }
 }
@@ -153,12 +175,24 @@ function setHeader(this: Bearing, name: string, value: string): Bearing {
   return this;
 }
 
+/** What was set before under its names gives way, as by `setHeader`. */
+function sayQuota(this: Bearing, quota: string, policy: string): void {
+  const { [FIELDS]: fields, [STATE]: state } = this;
+  if (fields && state !== OURS) {
+    this[QUOTA] = quota;
+    this[QUOTA_POLICY] = policy;
+    return;
+  }
+  this.setHeader(QUOTA_FIELDS[0], quota);
+  this.setHeader(QUOTA_FIELDS[1], policy);
+}
+
 function storeHeader(this: Bearing, firstLine: string, headers: unknown): void {
-  const { [FIELDS]: fields, [ID]: id = '', [STATE]: state } = this;
+  const { [FIELDS]: fields, [STATE]: state } = this;
   if (!fields) node._storeHeader.call(this, firstLine, headers);
   // What was set one by one is handed on by Node.js; else it is what `writeHead` was given.
   else if (state === OTHERS || (state === NOTHING && !fields.areAmong(headers)))
-    node._storeHeader.call(this, firstLine + fields.textFor(id), headers);
+    node._storeHeader.call(this, firstLine + fields.textFor(this), headers);
   else storeEach(this, firstLine, headers);
 }
 
@@ -183,16 +217,15 @@ function pairsOf(headers: unknown): [string, string | string[]][] {
 }
 
 function getHeader(this: Bearing, name: string): ReturnType<ServerResponse['getHeader']> {
-  return node.getHeader.call(this, name) ?? this[FIELDS]?.valueOf(name, this[ID]);
+  return node.getHeader.call(this, name) ?? this[FIELDS]?.valueOf(name, this);
 }
 
 function hasHeader(this: Bearing, name: string): boolean {
-  return node.hasHeader.call(this, name) || (this[FIELDS]?.has(name) ?? false);
+  return node.hasHeader.call(this, name) || this[FIELDS]?.valueOf(name, this) !== undefined;
 }
 
 function getHeaders(this: Bearing): OutgoingHttpHeaders {
-  const { [FIELDS]: fields, [ID]: id = '' } = this;
-  const standing = fields?.all(id).map(([name, value]) => [name.toLowerCase(), value] as const) ?? [];
+  const standing = this[FIELDS]?.all(this).map(([name, value]) => [name.toLowerCase(), value] as const) ?? [];
   const none = Object.create(null) as OutgoingHttpHeaders;
   return Object.assign(none, Object.fromEntries(standing), node.getHeaders.call(this));
 }

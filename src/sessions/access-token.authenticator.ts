@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { Authenticator } from '../core/authenticator.js';
 import { Clock } from '../core/clock.js';
 import type { Principal } from '../core/principal.js';
+import { RememberedPrincipal } from '../core/principal-note.js';
 import { isReconsidered } from '../core/reconsideration.js';
 import type { RequestContext } from '../core/request-context.js';
 import { isStrictlyFresh } from '../core/strict-freshness.js';
@@ -150,12 +151,22 @@ export class AccessTokenAuthenticator extends Authenticator {
   }
 
   #known(claims: AccessTokenClaims, kid: string, session: StoredSession, askedAtMs: number): RememberedToken {
-    const { id: sessionId, subject, clientId, delivery, acr, amr, authTime } = session;
+    const { id: sessionId, subject, clientId, acr, amr, authTime } = session;
+    // One text for all sessions, and not what each was read with.
+    const delivery = session.delivery === 'cookie' ? 'cookie' : 'token';
     const endsAtSeconds = claims.exp + this.settings.clockToleranceSeconds;
     const secondsLeft = Math.min(session.secondsLeft, endsAtSeconds - this.clock.nowSeconds());
     return {
       ...{ sessionId, subject, clientId, delivery, kid, feedSeq: claims.seq, clearAsOf: -1 },
-      principal: Object.freeze({ kind: 'account', subject, sessionId, clientId, acr, amr, authTime }),
+      principal: new RememberedPrincipal({
+        kind: 'account',
+        subject,
+        sessionId,
+        clientId,
+        acr,
+        amr,
+        authTime,
+      }),
       endsAtSeconds,
       // Whole numbers lie in the object itself, others beside it.
       endsAtMs: Math.floor(askedAtMs + secondsLeft * 1000),

@@ -41,7 +41,8 @@ export class AccessTokenVerifier {
     const expected = { issuer, audience, clockToleranceSeconds, nowSeconds: this.clock.nowSeconds() };
     try {
       const claims = await new AccessTokenStrategy({ token, payload: jws.payload, key }, expected).run();
-      return { claims, kid };
+      // The text of the key itself: each token has another copy of it.
+      return { claims, kid: key.kid };
     } catch (cause) {
       // Whatever goes wrong inside of a library about a token is the token's fault, never a 500.
       throw cause instanceof ZeroTrustError ? cause : invalidToken(faultOf(cause), cause);

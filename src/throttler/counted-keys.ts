@@ -19,17 +19,18 @@ export class CountedKeys {
   group(beginning: string): KeyGroup {
     const keys = new Map<string, CountedKey>();
     this.#kept.add(keys);
-    return {
+    const group: KeyGroup = {
       of: (name) => {
         const known = keys.get(name);
         if (known) return known;
         if (this.#size >= MAX_KEPT) this.#clear();
-        const key = new CountedKey(`${beginning}${name}`);
+        const key = new CountedKey(`${beginning}${name}`, group);
         keys.set(name, key);
         this.#size += 1;
         return key;
       },
     };
+    return group;
   }
 
   #clear(): void {

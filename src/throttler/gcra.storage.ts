@@ -14,13 +14,8 @@ const LEAST_SLOTS = 65_536;
 const CANDIDATES = 8;
 const SWEEP_INTERVAL_US = 60_000_000;
 
-/** The theoretical arrival time of one key, and the table that it counts in; none once that has forgotten it. */
-class Arrival {
-  constructor(
-    public arrivalUs: number,
-    public table: object | undefined,
-  ) {}
-}
+/** Places of the table that is made first; it doubles until all its keys have one. */
+const FIRST_PLACES = 1_024;
 
 /**
  * The kit's throttler storage: in this process, synchronous, one number a key, with a bounded number of keys.
@@ -36,36 +31,44 @@ class Arrival {
 export class GcraStorage extends RequestCounter implements ThrottlerStorage {
   readonly #clock: Clock;
   readonly #maxKeys: number;
-  readonly #arrivals = new Map<string, Arrival>();
+  /** Where the numbers of a key are: side by side, for an object with a number of its own is three places in memory. */
+  readonly #places = new Map<string, number>();
+  /** Theoretical arrival times, in microseconds since the epoch. */
+  #arrivals = new Float64Array(FIRST_PLACES);
+  /** How often a place was given away: who found a key there looks whether it still is that key's. */
+  #generations = new Uint32Array(FIRST_PLACES);
+  readonly #free: number[] = [];
+  #used = 0;
   /** Arrival times of keys that had to leave; made when the first one has to. */
   #overflow = new Float64Array(0);
   readonly #seed = randomInt(2 ** 32);
   /** Until when some overflow slot may hold a time that matters. */
   #overflowUntilUs = 0;
   #nextSweepUs = 0;
-  #hand: MapIterator<[string, Arrival]>;
+  #hand: MapIterator<[string, number]>;
 
   constructor(clock: Clock, maxKeys: number) {
     super();
     this.#clock = clock;
     this.#maxKeys = maxKeys;
-    this.#hand = this.#arrivals.entries();
+    this.#hand = this.#places.entries();
   }
 
   /** How many keys are remembered right now; never more than `maxKeys`. */
   get size(): number {
-    return this.#arrivals.size;
+    return this.#places.size;
   }
 
   override consume(key: string | CountedKey, limit: Rate): RateOutcome {
     const nowUs = this.#clock.nowMs() * 1000;
     // The second half is for a clock that was set back.
     if (nowUs >= this.#nextSweepUs || nowUs < this.#nextSweepUs - SWEEP_INTERVAL_US) this.#sweep(nowUs);
-    const known = typeof key === 'string' ? this.#arrivalOf(key, nowUs) : this.#foundOf(key, nowUs);
-    const startUs = startingTime(known.arrivalUs, limit, nowUs);
+    const place = typeof key === 'string' ? this.#placeOf(key, nowUs) : this.#foundOf(key, nowUs);
+    const startUs = startingTime(this.#arrivals[place] ?? 0, limit, nowUs);
     const allowed = allows(startUs, limit, nowUs);
-    known.arrivalUs = allowed ? startUs + limit.intervalUs : startUs;
-    return outcomeOf(allowed, known.arrivalUs, limit, nowUs);
+    const arrivalUs = allowed ? startUs + limit.intervalUs : startUs;
+    this.#arrivals[place] = arrivalUs;
+    return outcomeOf(allowed, arrivalUs, limit, nowUs);
   }
 
   /** The stock port, so that a ThrottlerGuard of the host works on this storage too. `blockDuration` has no meaning here. */
@@ -85,65 +88,83 @@ export class GcraStorage extends RequestCounter implements ThrottlerStorage {
     });
   }
 
-  #arrivalOf(key: string, nowUs: number): Arrival {
-    return this.#arrivals.get(key) ?? this.#admit(key, nowUs);
+  #placeOf(key: string, nowUs: number): number {
+    return this.#places.get(key) ?? this.#admit(key, nowUs);
   }
 
   /** What was found under a key counts as long as the table holds it. */
-  #foundOf(key: CountedKey, nowUs: number): Arrival {
-    const { found } = key;
-    if (found instanceof Arrival && found.table === this.#arrivals) return found;
-    const arrival = this.#arrivalOf(key.text, nowUs);
-    key.found = arrival;
-    return arrival;
+  #foundOf(key: CountedKey, nowUs: number): number {
+    if (key.counter === this && this.#generations[key.place] === key.generation) return key.place;
+    const place = this.#placeOf(key.text, nowUs);
+    key.counter = this;
+    key.place = place;
+    key.generation = this.#generations[place] ?? 0;
+    return place;
   }
 
-  #admit(key: string, nowUs: number): Arrival {
-    if (this.#arrivals.size >= this.#maxKeys) this.#evict(nowUs);
+  #admit(key: string, nowUs: number): number {
+    if (this.#places.size >= this.#maxKeys) this.#evict(nowUs);
     // The slot is asked only while a flood is felt; else a new key costs no hash.
     const arrivalUs = nowUs < this.#overflowUntilUs ? (this.#overflow[this.#slotOf(key)] ?? 0) : 0;
-    const entry = new Arrival(arrivalUs, this.#arrivals);
-    this.#arrivals.set(key, entry);
-    return entry;
+    const place = this.#free.pop() ?? this.#nextPlace();
+    this.#arrivals[place] = arrivalUs;
+    this.#places.set(key, place);
+    return place;
+  }
+
+  #nextPlace(): number {
+    const { length } = this.#arrivals;
+    if (this.#used === length) {
+      const [arrivals, generations] = [this.#arrivals, this.#generations];
+      this.#arrivals = new Float64Array(length * 2);
+      this.#arrivals.set(arrivals);
+      this.#generations = new Uint32Array(length * 2);
+      this.#generations.set(generations);
+    }
+    this.#used += 1;
+    return this.#used - 1;
   }
 
   /** Makes room: of a few neighbours the one that has used least of its quota leaves. */
   #evict(nowUs: number): void {
-    let leaving: [string, Arrival] | undefined;
+    let leaving: string | undefined;
+    let leastUs = Number.POSITIVE_INFINITY;
+    let left = 0;
     for (let seen = 0; seen < CANDIDATES; seen += 1) {
       let next = this.#hand.next();
       if (next.done) {
-        this.#hand = this.#arrivals.entries();
+        this.#hand = this.#places.entries();
         next = this.#hand.next();
       }
       if (next.done) break;
-      if (!leaving || next.value[1].arrivalUs < leaving[1].arrivalUs) leaving = next.value;
+      const [key, place] = next.value;
+      const arrivalUs = this.#arrivals[place] ?? 0;
+      if (arrivalUs < leastUs) [leaving, left, leastUs] = [key, place, arrivalUs];
     }
-    if (!leaving) return;
-    const [key, arrival] = leaving;
-    const { arrivalUs } = arrival;
-    this.#forget(key, arrival);
-    if (arrivalUs <= nowUs) return;
+    if (leaving === undefined) return;
+    this.#forget(leaving, left);
+    if (leastUs <= nowUs) return;
     if (this.#overflow.length === 0) {
       const wanted = Math.max(LEAST_SLOTS, this.#maxKeys * SLOTS_PER_KEY);
       this.#overflow = new Float64Array(2 ** Math.ceil(Math.log2(wanted)));
     }
-    const slot = this.#slotOf(key);
-    this.#overflow[slot] = Math.max(this.#overflow[slot] ?? 0, arrivalUs);
-    this.#overflowUntilUs = Math.max(this.#overflowUntilUs, arrivalUs);
+    const slot = this.#slotOf(leaving);
+    this.#overflow[slot] = Math.max(this.#overflow[slot] ?? 0, leastUs);
+    this.#overflowUntilUs = Math.max(this.#overflowUntilUs, leastUs);
   }
 
   /** Forgets what no longer limits anybody; about 2 ms for 100,000 keys, at most once a minute. */
   #sweep(nowUs: number): void {
     this.#nextSweepUs = nowUs + SWEEP_INTERVAL_US;
-    for (const [key, arrival] of this.#arrivals) {
-      if (arrival.arrivalUs <= nowUs) this.#forget(key, arrival);
+    for (const [key, place] of this.#places) {
+      if ((this.#arrivals[place] ?? 0) <= nowUs) this.#forget(key, place);
     }
   }
 
-  #forget(key: string, arrival: Arrival): void {
-    this.#arrivals.delete(key);
-    arrival.table = undefined;
+  #forget(key: string, place: number): void {
+    this.#places.delete(key);
+    this.#generations[place] = (this.#generations[place] ?? 0) + 1;
+    this.#free.push(place);
   }
 
   /** FNV-1a from a secret start, then the finaliser of MurmurHash3, whose top bits depend on every character. */

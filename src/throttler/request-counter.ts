@@ -10,10 +10,16 @@ export abstract class RequestCounter {
   abstract consume(key: string | CountedKey, limit: Rate): RateOutcome | Promise<RateOutcome>;
 }
 
-/** A key that is counted again and again; the counter keeps with it what it found under it. */
+/** A key that is counted again and again; the counter keeps with it where it found it. */
 export class CountedKey {
-  /** Owned by the counter. */
-  found: unknown;
+  /** Owned by the counter that found it last, as are the numbers below. */
+  counter: RequestCounter | undefined;
+  place = 0;
+  generation = 0;
 
-  constructor(readonly text: string) {}
+  /** @param group where the key was made: its text is `group` and a name */
+  constructor(
+    readonly text: string,
+    readonly group?: object,
+  ) {}
 }

@@ -1,5 +1,8 @@
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
+import { QUOTA_FIELDS, SAY_QUOTA, type SaysQuota } from '../core/answer-quota.js';
 import { PASSED, refused, type JudgedCall, type Stage, type Verdict } from '../core/pipeline.js';
+import { PrincipalNote } from '../core/principal-note.js';
+import type { Principal } from '../core/principal.js';
 import type { Transport } from '../core/request-context.js';
 import { CountedKeys, type KeyGroup } from './counted-keys.js';
 import type { Rate, RateOutcome } from './gcra.js';
@@ -17,6 +20,7 @@ export class ThrottleStages {
   readonly #sources: SourceKeys;
   readonly #compiled = new WeakMap<object, WeakMap<object, Map<Transport, CompiledHandler>>>();
   readonly #keys = new CountedKeys();
+  readonly #lastKey = new PrincipalNote<CountedKey>();
   /** Names for sockets whose peer is unknown: a bucket each, never one for all. */
   readonly #sockets = new WeakMap<object, string>();
   #lastSocket = 0;
@@ -49,8 +53,7 @@ export class ThrottleStages {
       // Public handlers have no principal; their source was counted by the stage before.
       if (!principal || isNestedField(call.execution)) return PASSED;
       const handler = this.#handlerOf(call);
-      const key = handler.principals(principal.kind).of(principal.subject);
-      return this.#judge(key, handler.principal, call, true);
+      return this.#judge(this.#keyOf(principal, handler), handler.principal, call, true);
     },
   };
 
@@ -73,6 +76,16 @@ export class ThrottleStages {
     }
     if (last && this.#settings.announceQuota) announce(call.execution, quotaField(policy, outcome), field);
     return PASSED;
+  }
+
+  /** Who calls a handler calls it again, most of the time. */
+  #keyOf(principal: Principal, handler: CompiledHandler): CountedKey {
+    const keys = handler.principals(principal.kind);
+    const last = this.#lastKey.of(principal);
+    if (last?.group === keys) return last;
+    const key = keys.of(principal.subject);
+    this.#lastKey.keep(principal, key);
+    return key;
   }
 
   #sourceOf(call: JudgedCall): string | undefined {
@@ -151,6 +164,8 @@ function isNestedField(execution: ExecutionContext): boolean {
 }
 
 interface HeaderHolder {
+  /** Of Fastify: what Node.js answers with. */
+  readonly raw?: Partial<SaysQuota>;
   readonly setHeader?: (name: string, value: string) => void;
   readonly header?: (name: string, value: string) => void;
 }
@@ -158,12 +173,15 @@ interface HeaderHolder {
 /** Tells an allowed caller what is left. Express and Fastify name the same thing differently. */
 function announce(execution: ExecutionContext, quota: string, policy: string): void {
   if (execution.getType() !== 'http') return;
-  const response = execution.getArgByIndex<HeaderHolder | undefined>(1);
-  if (response?.setHeader) {
-    response.setHeader('RateLimit', quota);
-    response.setHeader('RateLimit-Policy', policy);
-  } else if (response?.header) {
-    response.header('RateLimit', quota);
-    response.header('RateLimit-Policy', policy);
+  const response = execution.getArgByIndex<(HeaderHolder & Partial<SaysQuota>) | undefined>(1);
+  const answer = response?.raw ?? response;
+  if (answer?.[SAY_QUOTA]) {
+    answer[SAY_QUOTA](quota, policy);
+    return;
+  }
+  for (const [at, value] of [quota, policy].entries()) {
+    const name = QUOTA_FIELDS[at] ?? '';
+    if (response?.setHeader) response.setHeader(name, value);
+    else response?.header?.(name, value);
   }
 }

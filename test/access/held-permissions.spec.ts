@@ -219,10 +219,36 @@ describe('what a subject holds', () => {
     }
   });
 
+  test('who holds the same shares one table, and nobody another one', async () => {
+    await storeRoles(database, {
+      'first-of-two': { permissions: ['documents:read'] },
+      'second-of-two': { permissions: ['documents:read'] },
+      more: { permissions: ['documents:read', 'documents:write'] },
+    });
+    const tableOf = async (...roles: string[]): Promise<HeldTable> => {
+      const subject = newSubject();
+      for (const role of roles) await storeGrant(database, subject, role);
+      return started.app.get(HeldPermissions).ofSubject(subject);
+    };
+    const first = await tableOf('first-of-two');
+    expect(await tableOf('second-of-two')).toBe(first);
+    expect(await tableOf('first-of-two', 'second-of-two')).toBe(first);
+    expect(await tableOf('more')).not.toBe(first);
+    expect(await tableOf()).not.toBe(first);
+    expect((await tableOf('more', 'first-of-two')).permissions()).toEqual([
+      'documents:read',
+      'documents:write',
+    ]);
+  });
+
   test('it is asked of the database once, and again after a failure or a change', async () => {
     await storeRoles(database, { reader: { permissions: ['documents:read'] } });
     const subject = newSubject();
     await storeGrant(database, subject, 'reader');
+    // Else the feed may say in the midst of it what was changed just now. Twice: one look may have begun before that.
+    const feed = started.app.get(FreshnessFeed);
+    await feed.confirm();
+    await feed.confirm();
     let asked = 0;
     let failing = true;
     const unitOfWork = started.app.get(UnitOfWork);
@@ -231,11 +257,7 @@ describe('what a subject holds', () => {
       return failing ? Promise.reject(new Error('down')) : unitOfWork.query(sql, values);
     };
     const counting = { active: false, query } as unknown as UnitOfWork;
-    const held = new HeldPermissions(
-      counting,
-      started.app.get(AccessSettings),
-      started.app.get(FreshnessFeed),
-    );
+    const held = new HeldPermissions(counting, started.app.get(AccessSettings), feed);
     const principal = { kind: 'account', subject } as const;
     const request = new RequestContext({ transport: 'http', receivedAtMs: 0 });
     await expect(held.ofRequest(request, principal)).rejects.toThrow('down');

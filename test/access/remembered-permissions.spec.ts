@@ -201,7 +201,7 @@ describe('the memory', () => {
         return Promise.resolve({ held: heldOf('x'), secondsToChange: 60 });
       });
       now.mockReturnValue(60_999);
-      expect(memory.get('a')?.permissions()).toEqual(['x']);
+      expect(memory.get('a')?.held.permissions()).toEqual(['x']);
       now.mockReturnValue(61_000);
       expect([memory.get('a'), memory.size]).toEqual([undefined, 0]);
     } finally {
@@ -212,7 +212,42 @@ describe('the memory', () => {
   test('keeps no more subjects than it may, and the newest of them', async () => {
     const memory = new RememberedPermissions(2);
     for (const subject of ['a', 'b', 'c']) await memory.read(subject, () => holding(subject));
-    expect([memory.size, memory.get('a'), memory.get('c')?.permissions()]).toEqual([2, undefined, ['c']]);
+    expect([memory.size, memory.get('a'), memory.get('c')?.held.permissions()]).toEqual([
+      2,
+      undefined,
+      ['c'],
+    ]);
+  });
+
+  test('whoever holds on to what was read hears that it does not count any more, whatever took it away', async () => {
+    const takeAway: Record<string, (memory: RememberedPermissions) => unknown> = {
+      'a change of the subject': (memory) => {
+        memory.forget('a');
+      },
+      'a change of everything': (memory) => {
+        memory.forgetAll();
+      },
+      'others, who took its room': (memory) => memory.read('b', () => holding('y')),
+      'a newer reading': (memory) => memory.read('a', () => holding('y')),
+    };
+    for (const [what, take] of Object.entries(takeAway)) {
+      const memory = new RememberedPermissions(1);
+      await memory.read('a', () => holding('x'));
+      const kept = memory.get('a');
+      expect(kept?.countsAt(performance.now()), what).toBe(true);
+      await take(memory);
+      expect(kept?.countsAt(performance.now()), what).toBe(false);
+    }
+  });
+
+  test('whoever holds on to what was read hears nothing of changes of others', async () => {
+    const memory = new RememberedPermissions(2);
+    await memory.read('a', () => holding('x'));
+    const kept = memory.get('a');
+    await memory.read('b', () => holding('y'));
+    memory.forget('b');
+    expect(kept?.countsAt(performance.now())).toBe(true);
+    expect(memory.get('a')).toBe(kept);
   });
 
   test('keeps nothing that failed to be read', async () => {

@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
+import { SAY_QUOTA, type SaysQuota } from '../../src/core/answer-quota.js';
 import { StandingFields } from '../../src/http/standing-fields.js';
 
 const FIELDS: readonly (readonly [string, string])[] = [
@@ -41,11 +42,17 @@ const seen = (response: ServerResponse): unknown => ({
   names: response.getHeaderNames().sort(),
 });
 
+/** On an answer that does not know how, as everybody else would. */
+function sayQuota(response: ServerResponse & Partial<SaysQuota>, quota: string, policy: string): void {
+  if (response[SAY_QUOTA]) response[SAY_QUOTA](quota, policy);
+  else response.setHeader('RateLimit', quota).setHeader('RateLimit-Policy', policy);
+}
+
 type Step = (response: ServerResponse) => unknown;
 
 const name = fc.constantFrom(
   ...['Cache-Control', 'cache-control', 'X-FRAME-OPTIONS', 'x-request-id', 'Content-Security-Policy'],
-  ...['Content-Type', 'Vary', 'ETag'],
+  ...['Content-Type', 'Vary', 'ETag', 'RateLimit', 'ratelimit-policy'],
 );
 const value = fc.constantFrom('a', 'b, c', 'max-age=1');
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -73,6 +80,9 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         response.hasHeader(of),
   ),
   fc.constant<Step>(seen),
+  value.map((quota): Step => (response) => {
+    sayQuota(response, quota, '"principal";q=5;w=60');
+  }),
 );
 const head: fc.Arbitrary<Step> = fc.oneof(
   fc.constant<Step>((response) => {
@@ -102,7 +112,7 @@ describe('header fields that every answer bears', () => {
         writeHead(ours);
         writeHead(theirs);
         expect(written(ours)).toEqual(written(theirs));
-        for (const [of] of [...FIELDS, ['X-Request-Id'] as const]) {
+        for (const [of] of [...FIELDS, ['X-Request-Id'], ['RateLimit'], ['RateLimit-Policy']] as const) {
           expect(ours.getHeader(of)).toEqual(theirs.getHeader(of));
         }
       }),
@@ -125,6 +135,21 @@ describe('header fields that every answer bears', () => {
         ]);
       }
     }
+  });
+
+  test('what is left to a caller is written with them, and by two answers each its own', () => {
+    const [first, second, third] = [bearing(), bearing(), bearing()];
+    sayQuota(first, '"principal";r=1;t=2', '"principal";q=5;w=60');
+    sayQuota(second, '"principal";r=3;t=4', '"principal";q=5;w=60');
+    for (const response of [first, second, third]) response.writeHead(204);
+    const quotas = [first, second, third].map((response) =>
+      written(response).filter((line) => line.startsWith('RateLimit')),
+    );
+    expect(quotas).toEqual([
+      ['RateLimit-Policy: "principal";q=5;w=60', 'RateLimit: "principal";r=1;t=2'],
+      ['RateLimit-Policy: "principal";q=5;w=60', 'RateLimit: "principal";r=3;t=4'],
+      [],
+    ]);
   });
 
   test('this Node.js writes answers as it is known to, so that they are written as one text', () => {

@@ -59,6 +59,18 @@ describe('keys that are counted again and again', () => {
     expect(storage.consume(key, MINUTE).allowed).toBe(false);
   });
 
+  test('THR-14 a key that was forgotten does not count as the one that took its place', () => {
+    const clock = new FrozenClock();
+    const storage = new GcraStorage(clock, 1_000);
+    const [first, second] = [new CountedKey('first'), new CountedKey('second')];
+    for (let used = 0; used < 5; used += 1) storage.consume(first, MINUTE);
+    clock.advanceSeconds(61);
+    // The first has run out by now, and nothing else is there: the second gets its place.
+    for (let used = 0; used < 5; used += 1) storage.consume(second, MINUTE);
+    expect(storage.consume(first, MINUTE).remaining).toBe(4);
+    expect(storage.consume(second, MINUTE).allowed).toBe(false);
+  });
+
   test('count in each table by itself', () => {
     const clock = new FrozenClock();
     const [one, other] = [new GcraStorage(clock, 1_000), new GcraStorage(clock, 1_000)];

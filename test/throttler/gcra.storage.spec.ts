@@ -27,6 +27,17 @@ describe('the storage in this process', () => {
     expect(storage.size).toBe(1);
   });
 
+  test('each of many keys keeps its own count, however many came after it', () => {
+    const storage = new GcraStorage(new FrozenClock(), 10_000);
+    const used = (at: number): number => at % 5;
+    for (let at = 0; at < 5_000; at += 1) {
+      for (let times = 0; times < used(at); times += 1) storage.consume(`key-${at}`, MINUTE);
+    }
+    for (let at = 0; at < 5_000; at += 1) {
+      expect(storage.consume(`key-${at}`, MINUTE).remaining, `key-${at}`).toBe(4 - used(at));
+    }
+  });
+
   test('THR-14 a flood of other keys does not reset a limit that is used up', () => {
     const storage = new GcraStorage(new FrozenClock(), 1_000);
     for (let used = 0; used < 5; used += 1) storage.consume('attacker', MINUTE);
