@@ -9,7 +9,7 @@ type Express = ExpressPrototypes & {
   use(...handlers: unknown[]): void;
 };
 
-const express = (): Express => new ExpressAdapter().getInstance() as Express;
+const express = (): Express => new ExpressAdapter().getInstance<Express>();
 
 const madeBy = (server: Server, { name }: { readonly name: string }): unknown => {
   const symbol = Object.getOwnPropertySymbols(server).find(({ description }) => description === name);
