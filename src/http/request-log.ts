@@ -26,7 +26,9 @@ export class RequestLog {
   readonly #counts = { '1': 0, '2': 0, '3': 0, '4': 0, '5': 0 };
   /** One for all answers. */
   readonly #closed: (this: Watched) => void;
-  readonly #names = new Map<string, string>();
+  /** What is said of each request of a handler, by its name and the method. */
+  readonly #said = new Map<string, Map<string, string>>();
+  #saidTexts = 0;
   /** Lines are written into it at once: as one long text they would be put together later, at three times the cost. */
   readonly #batch = Buffer.allocUnsafeSlow(BATCH_BYTES);
   #used = 0;
@@ -62,14 +64,20 @@ export class RequestLog {
     process.stdout.write(lines);
   }
 
-  /** Methods and handlers are few. */
-  #quotedName(name = ''): string {
-    let text = this.#names.get(name);
-    if (text === undefined) {
-      text = name === '' ? 'null' : JSON.stringify(name);
-      if (this.#names.size < MAX_NAMES) this.#names.set(name, text);
-    }
-    return text;
+  /** Made once: methods and handlers are few. */
+  #saidOf(method = '', handler = ''): string {
+    let known = this.#said.get(handler);
+    const text = known?.get(method);
+    if (text !== undefined) return text;
+    const [quotedMethod, quotedHandler] = [method, handler].map((name) =>
+      name === '' ? 'null' : JSON.stringify(name),
+    );
+    const made = `"method":${quotedMethod},"handler":${quotedHandler}`;
+    if (this.#saidTexts >= MAX_NAMES) return made;
+    if (!known) this.#said.set(handler, (known = new Map<string, string>()));
+    known.set(method, made);
+    this.#saidTexts += 1;
+    return made;
   }
 
   #append(context: RequestContext, { statusCode, writableFinished }: ServerResponse): void {
@@ -78,8 +86,7 @@ export class RequestLog {
     const now = this.clock.nowMs();
     // Everything in it is made by us or escaped; written by hand because it is the one line on the allowed path.
     this.#write(
-      `{"time":${now},"request":"${context.id}","method":${this.#quotedName(context.method)},` +
-        `"handler":${this.#quotedName(context.handler)},"status":${statusCode},"ms":${now - context.receivedAtMs},` +
+      `{"time":${now},"request":"${context.id}",${this.#saidOf(context.method, context.handler)},"status":${statusCode},"ms":${now - context.receivedAtMs},` +
         `"subject":${quoted(context.principal?.subject)}${writableFinished ? '' : ',"aborted":true'}}\n`,
     );
   }

@@ -11,16 +11,18 @@ const answer = (statusCode: number, writableFinished: boolean): ServerResponse =
 
 /** What the log writes while `work` runs, line by line. */
 function linesOf(work: (log: RequestLog) => void): unknown[] {
-  let text = '';
+  const chunks: Buffer[] = [];
   const write = vi.spyOn(process.stdout, 'write').mockImplementation((chunk) => {
-    text += String(chunk);
+    // As a pipe would keep it, until somebody reads.
+    chunks.push(typeof chunk === 'string' ? Buffer.from(chunk) : (chunk as Buffer));
     return true;
   });
   const log = new RequestLog(new FrozenClock());
   work(log);
   log.flush();
   write.mockRestore();
-  return text
+  return Buffer.concat(chunks)
+    .toString()
     .split('\n')
     .slice(0, -1)
     .map((line): unknown => JSON.parse(line));
@@ -46,6 +48,23 @@ describe('the log of requests', () => {
         expect(lines).toEqual([expect.objectContaining({ request: context.id, method, handler, subject })]);
       }),
     );
+  });
+
+  test('many answers at once are lines in their order, also of names that fill what is sent together', () => {
+    const subjects = Array.from({ length: 2_000 }, (_, at) => {
+      const letter = at % 2 === 0 ? 'a' : '€';
+      return `${at}-${letter.repeat(at % 500 === 499 ? 30_000 : at % 50)}`;
+    });
+    const lines = linesOf((log) => {
+      for (const subject of subjects) {
+        const context = new RequestContext({ transport: 'http', receivedAtMs: 0, method: 'GET' });
+        context.authenticateAs({ kind: 'account', subject });
+        const response = answer(200, true);
+        log.watch(context, response);
+        response.emit('close');
+      }
+    });
+    expect(lines.map((line) => (line as { subject: string }).subject)).toEqual(subjects);
   });
 
   test('each answer is counted and written once, by the class of its status, with what it was of', () => {
