@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 const SPECS = {
   'src/core/assurance.ts': ['core/assurance'],
   'src/core/pipeline.ts': ['core/pipeline', 'core/pipeline.again', 'core/report-only'],
+  'src/core/principal-note.ts': ['core/principal-note'],
   'src/core/verdict.ts': ['core/verdict'],
   'src/core/pipeline.guard.ts': ['core/pipeline.guard'],
   'src/core/report-only.judgement.ts': ['core/report-only'],
