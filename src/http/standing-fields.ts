@@ -57,6 +57,8 @@ export class StandingFields {
   readonly #fields: ReadonlyMap<string, Field>;
   readonly #names = new Map<string, boolean>();
   readonly #text: string;
+  /** Up to the id: the fewer pieces, the sooner they are one text. */
+  readonly #textToId: string;
   readonly #isWritten: boolean;
 
   constructor(fields: Iterable<Field>) {
@@ -66,6 +68,7 @@ export class StandingFields {
       validateHeaderValue(name, value);
     }
     this.#text = textOf(this.#fields.values());
+    this.#textToId = `${this.#text}X-Request-Id: `;
     this.#isWritten = this.#try();
   }
 
@@ -129,10 +132,9 @@ export class StandingFields {
   }
 
   textFor({ [ID]: id = '', [QUOTA]: quota, [QUOTA_POLICY]: policy }: Bearing): string {
-    const text = `${this.#text}X-Request-Id: ${id}\r\n`;
     return quota === undefined || policy === undefined
-      ? text
-      : `${text}${QUOTA_FIELDS[0]}: ${quota}\r\n${QUOTA_FIELDS[1]}: ${policy}\r\n`;
+      ? `${this.#textToId}${id}\r\n`
+      : `${this.#textToId}${id}\r\nRateLimit: ${quota}\r\nRateLimit-Policy: ${policy}\r\n`;
   }
 
   /** Whether one of them is among header fields in any of the shapes that `writeHead` takes. */

@@ -1,7 +1,4 @@
 import * as fc from 'fast-check';
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { RememberedTokens, type RememberedToken } from '../../src/sessions/remembered-tokens.js';
 
@@ -34,12 +31,6 @@ describe('verified tokens in memory', () => {
         expect(found).toBe(laterOfOne === other ? other : undefined);
       }),
     );
-  });
-
-  test('leave nothing in memory by which they could be used', async () => {
-    const script = fileURLToPath(new URL('./heap-of-remembered-tokens.mjs', import.meta.url));
-    const { stdout } = await promisify(execFile)(process.execPath, [script]);
-    expect(JSON.parse(stdout)).toEqual({ said: true, signature: false, size: 1 });
   });
 
   test('are never more than may be, and those that were verified last', () => {
