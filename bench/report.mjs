@@ -20,8 +20,10 @@ export function median(values) {
 export function figuresOf(runs, cases) {
   return Object.entries(runs).map(([adapter, measured]) => ({
     adapter,
-    cases: cases.map(({ name, title, rooms }) => {
+    cases: cases.map(({ name, title, rooms }, place) => {
       const rounds = measured[name];
+      // What a room adds is seen beside the case without it; the first of them beside bare Nest.
+      const before = measured[rooms?.length > 0 ? cases[place - 1].name : 'bare'];
       const figure = (field) => median(rounds.map((round) => round[field]));
       const against = (field) => median(rounds.map((round, at) => round[field] / measured.bare[at][field]));
       return {
@@ -35,6 +37,7 @@ export function figuresOf(runs, cases) {
         addedMicroseconds: median(
           rounds.map((round, at) => round.cpuMicroseconds - measured.bare[at].cpuMicroseconds),
         ),
+        addedByRoom: median(rounds.map((round, at) => round.cpuMicroseconds - before[at].cpuMicroseconds)),
         waited: figure('serverBusy') < BUSY,
       };
     }),
@@ -63,19 +66,18 @@ function adapterTables({ adapter, cases }) {
         each.title,
         `**${each.rateOfBare.toFixed(2)}**${each.waited ? ' ¹' : ''}`,
         `${each.cpuMicroseconds.toFixed(0)} µs`,
-        each.name === 'bare' ? '–' : `${each.addedMicroseconds.toFixed(0)} µs`,
+        each.name === 'bare' ? '–' : `${each.addedMicroseconds.toFixed(1)} µs`,
         each.requestsPerSecond.toLocaleString('en'),
-        `${each.p99Ms} ms`,
+        `${each.p99Ms.toFixed(1)} ms`,
       ]),
     ),
   ];
   if (steps.length > 0) {
-    const bare = cases.find((each) => each.name === 'bare');
-    const rows = steps.map((each, at) => {
-      const before = steps[at - 1] ?? bare;
-      const added = each.cpuMicroseconds - before.cpuMicroseconds;
-      return [each.title, `${added.toFixed(0)} µs`, `${each.cpuMicroseconds.toFixed(0)} µs`];
-    });
+    const rows = steps.map(({ title, addedByRoom, cpuMicroseconds }) => [
+      title,
+      `${addedByRoom.toFixed(1)} µs`,
+      `${cpuMicroseconds.toFixed(0)} µs`,
+    ]);
     parts.push(
       `What each room of the kit adds (${name}):`,
       table(['room after room', 'adds', 'CPU a request'], rows),

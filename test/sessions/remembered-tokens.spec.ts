@@ -1,4 +1,5 @@
 import * as fc from 'fast-check';
+import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { RememberedTokens, type RememberedToken } from '../../src/sessions/remembered-tokens.js';
 
@@ -16,6 +17,11 @@ describe('verified tokens in memory', () => {
     for (const other of ['a.b.d', 'A.b.c', 'a.B.c', 'a.b.c ', ' a.b.c', 'a.b.', 'a.b', '.c', 'c', '']) {
       expect(tokens.get(RememberedTokens.keyOf(other)), other).toBeUndefined();
     }
+  });
+
+  test('are known by what they say and the SHA-256 of their signature, whose text is not kept', () => {
+    const signature = createHash('sha256').update('.c').digest('base64url');
+    expect(RememberedTokens.keyOf('a.b.c')).toEqual({ said: 'a.b', signature });
   });
 
   test('are each their own: no text is found that was not put there', () => {
