@@ -121,11 +121,14 @@ function judge<T>({
 /** A copy of what is demanded, in which a hole is a name like any: nobody holds it. */
 function listOf(permission: AccessQuestion['permission']): readonly Permission[] {
   if (typeof permission === 'string') return [permission];
-  if (!Array.isArray(permission)) return [...permission];
-  if (permission.length === 1) return [permission[0] as Permission];
+  const { length } = permission;
+  // What goes through itself in a way of its own, or has a length that is none, says itself what is in it.
+  const isPlain = permission[Symbol.iterator] === Array.prototype[Symbol.iterator] && length > 0;
+  if (!isPlain || !Number.isSafeInteger(length)) return [...permission];
+  if (length === 1) return [permission[0] as Permission];
   // Copied by hand: V8 walks a frozen list, as every policy has, ten times as slowly by `...`.
   const list: Permission[] = [];
-  for (let at = 0; at < permission.length; at += 1) list.push(permission[at] as Permission);
+  for (let at = 0; at < length; at += 1) list.push(permission[at] as Permission);
   return list;
 }
 

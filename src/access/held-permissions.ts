@@ -52,8 +52,9 @@ const MAX_REPORTED = 100;
 /** Subjects that are remembered at most; some hundred bytes each. */
 const MAX_REMEMBERED = 10_000;
 
-/** Different tables that are remembered at most. */
+/** Different tables that are shared at most, and how long what was read for one may be: those of many are short. */
 const MAX_TABLES = 1_000;
+const MAX_TABLE_TEXT = 2_000;
 
 interface HeldRow {
   readonly scope: string;
@@ -89,16 +90,17 @@ export class HeldPermissions {
       this.#remembered.forget(keyOf(id));
     });
     feed.on('roles', () => {
-      this.#remembered.forgetAll();
+      this.forget();
     });
     feed.onReset(() => {
-      this.#remembered.forgetAll();
+      this.forget();
     });
   }
 
   /** Forgets everything: this very replica has changed something. */
   forget(): void {
     this.#remembered.forgetAll();
+    this.#tables.clear();
   }
 
   /** What a principal is known to hold, without a question to the database; undefined when that cannot be said. */
@@ -106,11 +108,11 @@ export class HeldPermissions {
     if (principal.kind === 'system') return this.#declared(principal);
     const nowMs = performance.now();
     if (!this.feed.isFresh(nowMs)) return undefined;
-    const noted = this.#ofPrincipal.of(principal);
-    if (noted?.countsAt(nowMs)) return noted.held;
+    const noted = this.#ofPrincipal.of(principal)?.heldAt(nowMs);
+    if (noted) return noted;
     const found = this.#remembered.get(keyOf(principal.subject), nowMs);
     if (found) this.#ofPrincipal.keep(principal, found);
-    return found?.held;
+    return found?.heldAt(nowMs);
   }
 
   /** What the principal of this request holds; asked of the database at most once a request. */
@@ -149,6 +151,7 @@ export class HeldPermissions {
     const known = this.#tables.get(text);
     if (known) return known;
     const table = this.#tableOf(rows);
+    if (text.length > MAX_TABLE_TEXT) return table;
     if (this.#tables.size >= MAX_TABLES) this.#tables.clear();
     this.#tables.set(text, table);
     return table;

@@ -84,7 +84,8 @@ export class HeldTable implements Held {
   }
 }
 
-const NOWHERE: readonly string[] = [];
+/** One for all: nobody may put anything into it. */
+const NOWHERE: readonly string[] = Object.freeze([]);
 
 function isSet(bits: Bits, place: number): boolean {
   return ((bits[place >>> 5] ?? 0) & (1 << (place & 31))) !== 0;

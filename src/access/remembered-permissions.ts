@@ -10,22 +10,23 @@ export interface ReadPermissions {
 
 /** What was read of one subject, as long as it counts. */
 export class RememberedTable {
-  #isForgotten = false;
+  #held: HeldTable | undefined;
+  readonly #endsAtMs: number | undefined;
 
   /** @param endsAtMs of `performance.now()`; undefined when it does not end by itself */
-  constructor(
-    readonly held: HeldTable,
-    readonly endsAtMs: number | undefined,
-  ) {}
-
-  /** @param nowMs of `performance.now()` */
-  countsAt(nowMs: number): boolean {
-    return !this.#isForgotten && (this.endsAtMs === undefined || nowMs < this.endsAtMs);
+  constructor(held: HeldTable, endsAtMs: number | undefined) {
+    this.#held = held;
+    this.#endsAtMs = endsAtMs;
   }
 
-  /** For whoever holds on to it. */
+  /** Undefined once it does not count any more. @param nowMs of `performance.now()` */
+  heldAt(nowMs: number): HeldTable | undefined {
+    return this.#endsAtMs === undefined || nowMs < this.#endsAtMs ? this.#held : undefined;
+  }
+
+  /** Tells whoever holds on to it, and lets go of the table. */
   forget(): void {
-    this.#isForgotten = true;
+    this.#held = undefined;
   }
 }
 
@@ -47,8 +48,8 @@ export class RememberedPermissions {
   /** @param nowMs of `performance.now()`, for who has asked it already */
   get(subject: string, nowMs = performance.now()): RememberedTable | undefined {
     const known = this.#subjects.get(subject);
-    if (!known || known.countsAt(nowMs)) return known;
-    this.#subjects.delete(subject);
+    if (!known || known.heldAt(nowMs)) return known;
+    this.#drop(subject);
     return undefined;
   }
 

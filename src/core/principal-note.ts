@@ -7,8 +7,8 @@ import type { Principal } from './principal.js';
 export class RememberedPrincipal implements Principal {
   declare readonly kind: Principal['kind'];
   declare readonly subject: string;
-  /** As many as there are owners, most of the time. */
-  readonly #notes = new Array<unknown>(2);
+  /** Owners and what they keep, in turn: room for two, who are all there are in one application. */
+  readonly #notes: unknown[] = [undefined, undefined, undefined, undefined];
 
   constructor(principal: Principal) {
     Object.assign(this, principal);
@@ -30,16 +30,24 @@ export function frozen(principal: Principal): Principal {
 
 /** Where one owner keeps one thing with each remembered principal; it is gone with the principal. */
 export class PrincipalNote<T> {
-  static #places = 0;
-  readonly #place = PrincipalNote.#places++;
-
   /** Undefined when nothing was kept, and for a principal that is made anew for each request. */
   of(principal: Principal): T | undefined {
-    return RememberedPrincipal.notesOf(principal)?.[this.#place] as T | undefined;
+    const notes = RememberedPrincipal.notesOf(principal);
+    return notes?.[this.#placeIn(notes) + 1] as T | undefined;
   }
 
   keep(principal: Principal, thing: T): void {
     const notes = RememberedPrincipal.notesOf(principal);
-    if (notes) notes[this.#place] = thing;
+    if (!notes) return;
+    const place = this.#placeIn(notes);
+    notes[place] = this;
+    notes[place + 1] = thing;
+  }
+
+  /** Where its own are, or may be. */
+  #placeIn(notes: readonly unknown[]): number {
+    let place = 0;
+    while (place < notes.length && notes[place] !== this && notes[place] !== undefined) place += 2;
+    return place;
   }
 }

@@ -7,6 +7,7 @@ import { RememberedPrincipal } from '../core/principal-note.js';
 import { isReconsidered } from '../core/reconsideration.js';
 import type { RequestContext } from '../core/request-context.js';
 import { isStrictlyFresh } from '../core/strict-freshness.js';
+import { ZeroTrustError } from '../core/zero-trust-error.js';
 import { FreshnessFeed } from '../freshness/freshness.feed.js';
 import type { AccessTokenClaims } from './access-token.claims.js';
 import { AccessTokenVerifier } from './access-token.verifier.js';
@@ -100,6 +101,8 @@ export class AccessTokenAuthenticator extends Authenticator {
     // Both at once: neither may fail while nobody looks.
     const confirming = this.feed.isFresh() ? undefined : this.feed.confirm();
     const [found] = await Promise.all([signedBy, confirming]);
+    // What was remembered may be of a history that the database does not have any more.
+    if (this.#remembered.get(key) !== known) return this.#proveAnew(presented, key);
     return this.#admit(known, key, presented, found, used);
   }
 
@@ -131,8 +134,9 @@ export class AccessTokenAuthenticator extends Authenticator {
     return known.principal;
   }
 
-  async #proveAnew(presented: PresentedToken, key: TokenKey): Promise<Principal> {
+  async #proveAnew(presented: PresentedToken, key: TokenKey, isFirst = true): Promise<Principal> {
     const { claims, kid } = await this.verifier.verify(presented.token);
+    const { version } = this.#remembered;
     const askedAtMs = performance.now();
     const session = await this.sessions.byId(claims.sid);
     if (!session) throw invalidToken('the session is unknown');
@@ -146,7 +150,13 @@ export class AccessTokenAuthenticator extends Authenticator {
     // The session lives; its subject or client may have been revoked since the token was minted.
     if (!this.feed.isFresh()) await this.feed.confirm();
     if (this.feed.revoked(known)) throw invalidToken('the token was revoked');
-    this.#remembered.add(key, known);
+    if (version !== this.#remembered.version) {
+      // Read of a history that is gone: what the database has now is asked again, once.
+      if (isFirst) return this.#proveAnew(presented, key, false);
+      const detail = 'the database changes its history';
+      throw new ZeroTrustError('temporarily-unavailable', { detail });
+    }
+    this.#remembered.add(key, known, version);
     return known.principal;
   }
 

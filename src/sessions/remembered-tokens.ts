@@ -38,12 +38,18 @@ interface Kept {
  */
 export class RememberedTokens {
   readonly #tokens = new Map<string, Kept>();
+  #version = 0;
 
   /** @param capacity how many are remembered; 0 remembers none */
   constructor(private readonly capacity: number) {}
 
   get size(): number {
     return this.#tokens.size;
+  }
+
+  /** Grows when all are forgotten: what was read before that may be of another history. */
+  get version(): number {
+    return this.#version;
   }
 
   static keyOf(token: string): TokenKey {
@@ -57,8 +63,9 @@ export class RememberedTokens {
     return kept?.said === said ? kept.token : undefined;
   }
 
-  add({ said, signature }: TokenKey, token: RememberedToken): void {
-    if (this.capacity === 0) return;
+  /** @param version as it was before anything was read of the token: nothing is kept when all was forgotten since */
+  add({ said, signature }: TokenKey, token: RememberedToken, version = this.#version): void {
+    if (this.capacity === 0 || version !== this.#version) return;
     if (this.#tokens.size >= this.capacity) {
       const [oldest] = this.#tokens.keys();
       if (oldest !== undefined) this.#tokens.delete(oldest);
@@ -71,6 +78,7 @@ export class RememberedTokens {
   }
 
   clear(): void {
+    this.#version += 1;
     this.#tokens.clear();
   }
 }

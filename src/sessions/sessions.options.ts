@@ -61,7 +61,7 @@ export interface SessionsOptions {
   readonly signingKeyPublicationSeconds?: number;
   /** `manual`: this process reads the keys and leaves their rotation to others. @default 'scheduled' */
   readonly signingKeyRotation?: 'scheduled' | 'manual';
-  /** How many verified tokens are remembered, 0 to 1,000,000; about 1 kB each. @default 10000 */
+  /** How many verified tokens are remembered, 0 to 1,000,000; about 1.5 kB each. @default 10000 */
   readonly rememberedTokens?: number;
 }
 

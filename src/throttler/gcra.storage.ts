@@ -21,7 +21,8 @@ const FIRST_PLACES = 1_024;
  * The kit's throttler storage: in this process, synchronous, one number a key, with a bounded number of keys.
  *
  * Guarantees: atomic (JavaScript runs one decision to its end, so parallel requests cannot pass on one reading);
- * not durable, not shared between processes. Memory is bounded by `maxKeys` and given back as keys run out.
+ * not durable, not shared between processes. Memory is bounded by `maxKeys`; keys give theirs back as they run out, all but
+ * some 20 bytes each that stand ready for others.
  *
  * Nobody can reset a limit by flooding it with other keys: when the table is full, a key that leaves hands its
  * arrival time to one of the overflow slots (the later of both times stays), and a key that is not in the table
@@ -128,7 +129,7 @@ export class GcraStorage extends RequestCounter implements ThrottlerStorage {
   /** Makes room: of a few neighbours the one that has used least of its quota leaves. */
   #evict(nowUs: number): void {
     let leaving: string | undefined;
-    let leastUs = Number.POSITIVE_INFINITY;
+    let leastUs = 0;
     let left = 0;
     for (let seen = 0; seen < CANDIDATES; seen += 1) {
       let next = this.#hand.next();
@@ -139,7 +140,7 @@ export class GcraStorage extends RequestCounter implements ThrottlerStorage {
       if (next.done) break;
       const [key, place] = next.value;
       const arrivalUs = this.#arrivals[place] ?? 0;
-      if (arrivalUs < leastUs) [leaving, left, leastUs] = [key, place, arrivalUs];
+      if (leaving === undefined || arrivalUs < leastUs) [leaving, left, leastUs] = [key, place, arrivalUs];
     }
     if (leaving === undefined) return;
     this.#forget(leaving, left);

@@ -76,6 +76,41 @@ describe('what is demanded of everything', () => {
     }
   });
 
+  test('whatever a list goes through itself like, all of it is demanded', () => {
+    const [one, two]: Permission[] = ['documents:read', 'documents:write'];
+    class SaysMore extends Array<Permission> {
+      override *[Symbol.iterator](): ArrayIterator<Permission> {
+        yield* [one!, two!];
+      }
+    }
+    const withIterator = Object.assign([one], { [Symbol.iterator]: SaysMore.prototype[Symbol.iterator] });
+    const ofLength = (length: unknown): Permission[] =>
+      new Proxy([one!, two!], {
+        get: (target, name) => (name === 'length' ? length : (Reflect.get(target, name) as unknown)),
+      });
+    const demands = {
+      'a subclass': SaysMore.from([one!]),
+      'an iterator of its own': withIterator,
+      'a set': new Set([one, two]),
+      'a frozen list': Object.freeze([one, two]),
+    };
+    for (const [what, permission] of Object.entries(demands)) {
+      const of = (...held: string[]): Decision =>
+        decide({ principal, permission: permission as Permission[], context: { held: everywhere(...held) } });
+      expect(of(one!), what).toEqual(NOT_HELD);
+      expect(of(two!), what).toEqual(NOT_HELD);
+      expect(of(one!, two!), what).toEqual(yes(one!, two!));
+    }
+    for (const length of [1n, Number.NaN, 0.5, 0, -1, undefined]) {
+      const permission = ofLength(length);
+      const context = { held: everywhere(...places.keys()) };
+      expect(decide({ principal, permission, context }).granted, String(length)).toBe(false);
+    }
+    expect(decide({ principal, permission: ofLength(1.5), context: { held: everywhere(two!) } })).toEqual(
+      NOT_HELD,
+    );
+  });
+
   test('a hole in a list of permissions is not skipped', () => {
     const permission = ['documents:read'] as Permission[];
     permission.length = 2;

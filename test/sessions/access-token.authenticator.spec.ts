@@ -9,6 +9,7 @@ import { AccessTokenVerifier } from '../../src/sessions/access-token.verifier.js
 import { SEEN_EVERY_MS, SessionActivity } from '../../src/sessions/session-activity.js';
 import { SessionStore } from '../../src/sessions/session.store.js';
 import { SessionsService, type NewSession, type OpenedSession } from '../../src/sessions/sessions.service.js';
+import { SessionsSettings } from '../../src/sessions/sessions.settings.js';
 import { SigningKeys } from '../../src/sessions/signing-keys.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { Edge } from './edge-application.js';
@@ -169,6 +170,93 @@ describe('A token that is seen for the first time', () => {
     vi.spyOn(feed(), 'isFresh').mockReturnValue(true);
     await prove((await open()).accessToken);
     expect(confirm).toHaveBeenCalledTimes(2);
+  });
+});
+
+describe('When the database turns out to have another history', () => {
+  /** One of its own, on the real rooms, and what the feed would call when what it reads leads on from nothing it knows. */
+  function another() {
+    const listeners: (() => void)[] = [];
+    const isFresh = vi.fn(() => feed().isFresh());
+    const listening = {
+      isFresh,
+      confirm: async () => {
+        await feed().confirm();
+        reset();
+      },
+      revoked: feed().revoked.bind(feed()),
+      onReset: (listener: () => void) => listeners.push(listener),
+    } as unknown as FreshnessFeed;
+    const reset = (): void => {
+      for (const listener of listeners) listener();
+    };
+    return {
+      authenticator: new AccessTokenAuthenticator(
+        edge.get(AccessTokenVerifier),
+        edge.get(SessionStore),
+        edge.get(SessionActivity),
+        edge.get(SigningKeys),
+        listening,
+        edge.get(SessionsSettings),
+        edge.clock,
+      ),
+      isFresh,
+      reset,
+    };
+  }
+
+  test('a session that was read before is read again, and not remembered as it was', async () => {
+    const { accessToken, sessionId } = await open();
+    const { authenticator: ours, reset } = another();
+    const store = edge.get(SessionStore);
+    const byId = store.byId.bind(store);
+    const read = vi.spyOn(store, 'byId').mockImplementationOnce(async (id) => {
+      const session = await byId(id);
+      reset();
+      await rows.alter(`ended_at = now(), ended_reason = 'logout'`, sessionId);
+      return session;
+    });
+    const proving = async (): Promise<unknown> =>
+      ours.prove({ token: accessToken, delivery: 'token' }, false);
+    await expect(proving()).rejects.toMatchObject({ detail: 'the session has ended' });
+    await expect(proving()).rejects.toMatchObject({ detail: 'the session has ended' });
+    expect(read).toHaveBeenCalledTimes(3);
+  });
+
+  test('a token whose request found it out is proved anew, by what the database says now', async () => {
+    for (const ends of [true, false]) {
+      const { accessToken, sessionId } = await open();
+      const { authenticator: ours, isFresh } = another();
+      const proving = async (): Promise<unknown> =>
+        ours.prove({ token: accessToken, delivery: 'token' }, false);
+      await proving();
+      if (ends) await rows.alter(`ended_at = now(), ended_reason = 'logout'`, sessionId);
+      // Asked for twice: whether to confirm at all, and then whether there is anything to wait for.
+      isFresh.mockReturnValueOnce(false).mockReturnValueOnce(false);
+      const verify = vi.spyOn(edge.get(AccessTokenVerifier), 'verify');
+      const outcome = await proving().then(
+        () => 'proved',
+        (error: unknown) => (error as { detail: string }).detail,
+      );
+      expect([outcome, verify.mock.calls.length]).toEqual([ends ? 'the session has ended' : 'proved', 1]);
+      verify.mockRestore();
+    }
+  });
+
+  test('and another one each time, nothing is guessed: temporarily unavailable', async () => {
+    const { accessToken } = await open();
+    const { authenticator: ours, isFresh } = another();
+    isFresh.mockReturnValue(false);
+    const proving = async (): Promise<unknown> =>
+      ours.prove({ token: accessToken, delivery: 'token' }, false);
+    const verify = verified();
+    await expect(proving()).rejects.toMatchObject({
+      status: 503,
+      detail: 'the database changes its history',
+    });
+    expect(verify.mock.calls.length).toBe(2);
+    isFresh.mockReturnValue(true);
+    await proving();
   });
 });
 

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { rate } from '../../src/throttler/gcra.js';
 import { GcraStorage } from '../../src/throttler/gcra.storage.js';
 import { FrozenClock } from './frozen-clock.js';
@@ -25,6 +25,14 @@ describe('the storage in this process', () => {
     clock.advanceSeconds(61);
     storage.consume('one more', MINUTE);
     expect(storage.size).toBe(1);
+  });
+
+  test('THR-14 stays within its bound whatever a clock says', () => {
+    const clock = new FrozenClock();
+    const storage = new GcraStorage(clock, 3);
+    vi.spyOn(clock, 'nowMs').mockReturnValue(Number.NaN);
+    for (let at = 0; at < 20; at += 1) storage.consume(`key-${at}`, MINUTE);
+    expect(storage.size).toBe(3);
   });
 
   test('each of many keys keeps its own count, however many came after it', () => {
