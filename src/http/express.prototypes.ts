@@ -22,8 +22,19 @@ export function makeWithPrototypes(express: ExpressPrototypes, server: Server): 
     if (!symbol || made[symbol] !== base) continue;
     const extended =
       member === 'request' ? class extends IncomingMessage {} : class extends ServerResponse {};
-    Object.setPrototypeOf(extended.prototype, express[member]);
+    takeThePlace(extended.prototype, express[member]);
     express[member] = extended.prototype;
     made[symbol] = extended;
   }
+}
+
+/**
+ * One object becomes what another one is, in all that it has and inherits; whoever holds on to the other one sees what is
+ * put on this one. An application that is mounted into another one later inherits from that, and keeps its own.
+ */
+function takeThePlace(taking: object, taken: object): void {
+  Reflect.deleteProperty(taking, 'constructor');
+  Object.defineProperties(taking, Object.getOwnPropertyDescriptors(taken));
+  Object.setPrototypeOf(taking, Object.getPrototypeOf(taken) as object);
+  Object.setPrototypeOf(taken, taking);
 }

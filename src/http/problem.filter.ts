@@ -14,6 +14,9 @@ import { RequestContextOpening } from './request-context.opening.js';
 type AdapterRequest = IncomingMessage & { readonly raw?: IncomingMessage; readonly ip?: string };
 type AdapterReply = ServerResponse & { readonly raw?: ServerResponse };
 
+/** What a handler may have said of an answer that now is another one. */
+const STALE = ['Content-Encoding', 'ETag', 'Last-Modified'];
+
 /**
  * Turns any error into the one public shape, on every transport. Two voices: the caller gets the problem document,
  * the operator a line in the log when the fault is ours (ASVS 16.5.1, 16.5.4).
@@ -92,10 +95,13 @@ export class ProblemFilter implements ExceptionFilter {
       response.destroy();
       return;
     }
-    response.setHeader('X-Request-Id', context.id);
-    response.setHeader('Cache-Control', 'no-store');
-    for (const [name, value] of Object.entries(problem.headers)) response.setHeader(name, value);
-    for (const stale of ['Content-Encoding', 'ETag', 'Last-Modified']) response.removeHeader(stale);
+    const fields = { 'X-Request-Id': context.id, 'Cache-Control': 'no-store', ...problem.headers };
+    // Fastify keeps a table of its own, which would win.
+    if (reply.raw) for (const name of [...Object.keys(fields), ...STALE]) reply.removeHeader(name);
+    for (const [name, value] of Object.entries(fields)) response.setHeader(name, value);
+    for (const name of STALE) response.removeHeader(name);
+    // A reason that cannot be written would keep this answer from being written too.
+    response.statusMessage = '';
     const { httpAdapter } = this.host;
     httpAdapter.setHeader(reply, 'Content-Type', 'application/problem+json; charset=utf-8');
     // As text: adapters would otherwise put their own media type on an object.

@@ -80,7 +80,9 @@ export class RequestLog {
     return made;
   }
 
-  #append(context: RequestContext, { statusCode, writableFinished }: ServerResponse): void {
+  #append(context: RequestContext, { statusCode: code, writableFinished }: ServerResponse): void {
+    // A handler may have written anything into it; what was sent is a number.
+    const statusCode = Math.trunc(code) || 0;
     const family = Math.trunc(statusCode / 100);
     if (family >= 1 && family <= 5) this.#counts[family as unknown as keyof AnswerCounts] += 1;
     const now = this.clock.nowMs();

@@ -6,7 +6,7 @@ import { nameCrossSiteRefusals } from './cross-site-refusal.js';
 import { EdgeState } from './edge.state.js';
 import { makeWithPrototypes, type ExpressPrototypes } from './express.prototypes.js';
 import { HTTP_SETTINGS, type HttpSettings } from './http.options.js';
-import { keptOptionsOf } from './fastify.options.js';
+import { keptOptionsOf, onFurtherServers } from './fastify.options.js';
 import { answerFrameworkErrors } from './framework-errors.js';
 import { ProblemFilter } from './problem.filter.js';
 import { bodyFault, encodingFault, parseJson } from './request-content.js';
@@ -62,23 +62,33 @@ export async function secureApplication(app: INestApplication): Promise<void> {
     answerFrameworkErrors(app.getHttpAdapter(), app.get(ProblemFilter, { strict: false }));
   } else parseOnExpress(secured, settings);
 
-  const server = secured.getHttpServer();
+  const standing = new StandingFields(fields);
+  const prepare = (server: Server): void => {
+    prepareServer(server, settings, standing);
+  };
+  prepare(secured.getHttpServer());
+  if (isFastify) onFurtherServers(app.getHttpAdapter(), checkingIntervalMs(settings), prepare);
+  await Promise.resolve();
+}
+
+function checkingIntervalMs({ headersTimeoutMs, requestTimeoutMs }: HttpSettings): number {
+  return Math.min(CHECK_CONNECTIONS_EVERY_MS, headersTimeoutMs, requestTimeoutMs);
+}
+
+/** What belongs to a server and not to the application: what no adapter sees, and time-outs. */
+function prepareServer(server: Server, settings: HttpSettings, fields: StandingFields): void {
   assertStrictParser(server);
   // Our own refusal says so in the shape of every other one.
   (server as { requireHostHeader?: boolean }).requireHostHeader = false;
   // Node looks every 30 s otherwise, which would make the time-outs below that much longer.
-  (server as { connectionsCheckingInterval?: number }).connectionsCheckingInterval = Math.min(
-    CHECK_CONNECTIONS_EVERY_MS,
-    settings.headersTimeoutMs,
-    settings.requestTimeoutMs,
-  );
+  (server as { connectionsCheckingInterval?: number }).connectionsCheckingInterval =
+    checkingIntervalMs(settings);
   server.headersTimeout = Math.min(settings.headersTimeoutMs, settings.requestTimeoutMs);
   server.requestTimeout = settings.requestTimeoutMs;
   server.keepAliveTimeout = settings.keepAliveTimeoutMs;
   server.timeout = settings.requestTimeoutMs * 2;
-  nameRequests(server, new StandingFields(fields));
+  nameRequests(server, fields);
   answerClientErrors(server);
-  await Promise.resolve();
 }
 
 /** The platform's own instance; Nest types it for neither. */

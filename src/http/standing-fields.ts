@@ -75,8 +75,8 @@ export class StandingFields {
   /** Puts them on an answer that has no field yet. @param id of the request; made by us, so that it needs no check */
   putOn(response: ServerResponse, id: string): void {
     const bearing = response as Bearing;
-    // HTTP/2 has no such text.
-    if (!this.#isWritten || !(response instanceof ServerResponse)) {
+    // HTTP/2 has no such text. And what somebody set before goes with them by Node's own rules.
+    if (!this.#isWritten || !(response instanceof ServerResponse) || hasFields(bearing)) {
       for (const [name, value] of this.#fields.values()) response.setHeader(name, value);
       response.setHeader('X-Request-Id', id);
       return;
@@ -97,6 +97,7 @@ export class StandingFields {
     bearing.hasHeader = hasHeader;
     bearing.getHeaders = getHeaders;
     bearing.getHeaderNames = getHeaderNames;
+    bearing.getRawHeaderNames = getRawHeaderNames;
     bearing.removeHeader = removeHeader;
     bearing.appendHeader = appendHeader;
   }
@@ -109,12 +110,13 @@ export class StandingFields {
   /** Whether a field is one of them, however its name is written. */
   has(name: string): boolean {
     let known = this.#names.get(name);
-    if (known === undefined) {
+    // What is no name at all is for Node.js to refuse.
+    if (known === undefined && typeof name === 'string') {
       const field = name.toLowerCase();
       known = OF_ONE_ANSWER.has(field) || this.#fields.has(field);
       if (this.#names.size < MAX_NAMES) this.#names.set(name, known);
     }
-    return known;
+    return known === true;
   }
 
   valueOf(name: string, response: Bearing): string | undefined {
@@ -160,6 +162,8 @@ function textOf(fields: Iterable<Field>): string {
   return text;
 }
 
+const hasFields = (response: Bearing): boolean => node.getRawHeaderNames.call(response).length > 0;
+
 /** From here on they are fields like all others. */
 function setEach(response: Bearing): void {
   const { [FIELDS]: fields } = response;
@@ -179,6 +183,7 @@ function setHeader(this: Bearing, name: string, value: string): Bearing {
 
 /** What was set before under its names gives way, as by `setHeader`. */
 function sayQuota(this: Bearing, quota: string, policy: string): void {
+  if (this.headersSent) return;
   const { [FIELDS]: fields, [STATE]: state } = this;
   if (fields && state !== OURS) {
     this[QUOTA] = quota;
@@ -198,24 +203,18 @@ function storeHeader(this: Bearing, firstLine: string, headers: unknown): void {
   else storeEach(this, firstLine, headers);
 }
 
-/** Somebody set one of them: theirs counts, and twice is not what they meant. */
+/** Somebody set one of them: theirs counts, as Node.js itself puts both together. */
 function storeEach(response: Bearing, firstLine: string, headers: unknown): void {
-  // Fields that were set before are what Node.js hands on, and with them whatever `writeHead` was given.
-  const given = response[STATE] === NOTHING ? pairsOf(headers) : [];
+  const isOwnTable = hasFields(response);
   setEach(response);
-  for (const [name] of given) node.removeHeader.call(response, name);
-  for (const [name, value] of given) node.appendHeader.call(response, name, value);
-  const names = node.getRawHeaderNames.call(response);
-  const all = names.map((name) => [name, node.getHeader.call(response, name)]);
-  node._storeHeader.call(response, firstLine, Object.fromEntries(all));
-}
-
-/** `writeHead` takes an object, names and values in turn, or pairs. */
-function pairsOf(headers: unknown): [string, string | string[]][] {
-  if (!Array.isArray(headers)) return Object.entries(headers as Record<string, string>);
-  const list = headers as unknown[];
-  if (list.every((each) => Array.isArray(each))) return list as [string, string | string[]][];
-  return list.flatMap((name, at) => (at % 2 === 0 ? [[name, list[at + 1]]] : [])) as [string, string][];
+  // What was set one by one is handed on by Node.js as its own table, in which ours are now too.
+  if (isOwnTable) {
+    node._storeHeader.call(response, firstLine, headers);
+    return;
+  }
+  const given =
+    Array.isArray(headers) && Array.isArray(headers[0]) ? (headers as unknown[][]).flat() : headers;
+  node.writeHead.call(response, response.statusCode, given as OutgoingHttpHeaders);
 }
 
 function getHeader(this: Bearing, name: string): ReturnType<ServerResponse['getHeader']> {
@@ -234,6 +233,13 @@ function getHeaders(this: Bearing): OutgoingHttpHeaders {
 
 function getHeaderNames(this: Bearing): string[] {
   return Object.keys(this.getHeaders());
+}
+
+function getRawHeaderNames(this: Bearing): string[] {
+  const names = node.getRawHeaderNames.call(this);
+  const known = new Set(names.map((name) => name.toLowerCase()));
+  const standing = this[FIELDS]?.all(this).map(([name]) => name) ?? [];
+  return [...standing.filter((name) => !known.has(name.toLowerCase())), ...names];
 }
 
 function removeHeader(this: Bearing, name: string): void {

@@ -157,6 +157,9 @@ describe.each(ADAPTERS)('what the edge answers over %s', (adapter) => {
     ['a parameter that is too long', requestOf(`GET /bound/id/${'a'.repeat(5_000)}`)],
     ['a malformed Host', requestOf('GET /open', ['Host: two'])],
     ['an error after other headers were set', requestOf('GET /half')],
+    ['an error after other headers were set on the reply', requestOf('GET /half-said')],
+    ['an error after a reason was given that cannot be written', requestOf('GET /reason')],
+    ['an error because of a head that cannot be written', requestOf('GET /refused-head')],
   ])('%s bears the security headers exactly, and none that names the server', async (_, request) => {
     const { headers } = await ask(request);
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) {

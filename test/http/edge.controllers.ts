@@ -142,6 +142,38 @@ export class EdgeController {
     raw.setHeader('Cache-Control', 'public, max-age=60');
     throw new Error(SECRET);
   }
+
+  /** The same by what each adapter offers a handler. */
+  @Get('half-said')
+  @Public()
+  halfSaid(@Res({ passthrough: true }) response: { header(name: string, value: string): unknown }): never {
+    response.header('ETag', '"old"');
+    response.header('Content-Encoding', 'gzip');
+    response.header('Cache-Control', 'public, max-age=60');
+    response.header('X-Request-Id', 'theirs');
+    throw new Error(SECRET);
+  }
+
+  /** A reason that cannot be written. */
+  @Get('reason')
+  @Public()
+  reason(@Res({ passthrough: true }) response: ServerResponse & { raw?: ServerResponse }): never {
+    (response.raw ?? response).statusMessage = 'caf\u4e2d';
+    throw new Error(SECRET);
+  }
+
+  /** A head of its own, of which one field cannot be written. */
+  @Get('refused-head')
+  @Public()
+  refusedHead(@Res() response: ServerResponse & { raw?: ServerResponse }): void {
+    (response.raw ?? response).writeHead(200, {
+      'X-Given': '\u4e2d',
+      'Content-Security-Policy': "default-src 'self'",
+      'Strict-Transport-Security': 'max-age=1',
+      'X-Content-Type-Options': 'nosniff',
+      'X-Frame-Options': 'SAMEORIGIN',
+    });
+  }
 }
 
 export const THROWS: readonly string[] = Object.keys(THROWN);

@@ -69,6 +69,47 @@ describe('requests and answers of Express', () => {
     }
   });
 
+  test('keep what is theirs when the application is mounted into another one, also later', async () => {
+    const [parent, app, earlier] = [
+      express(),
+      express() as Express & { set(name: string, to: unknown): void },
+      express(),
+    ];
+    (parent as typeof app).set('trust proxy', true);
+    app.set('trust proxy', false);
+    app.use('/earlier', earlier);
+    Object.defineProperty(app.request, 'fresh', { value: false });
+    makeWithPrototypes(app, createServer());
+    Object.assign(app.response, { shout: 'theirs' });
+    parent.use('/mounted', app);
+    const said = (
+      request: { ip: string; fresh: boolean; app: unknown },
+      response: { json(body: unknown): void },
+    ): void => {
+      const { shout, constructor } = response as unknown as { shout: unknown; constructor: { name: string } };
+      response.json({
+        ...{ ip: request.ip, fresh: request.fresh, shout, constructor: constructor.name },
+        app: [app, earlier].indexOf(request.app as Express),
+      });
+    };
+    earlier.use(said);
+    app.use(said);
+    const server = createServer(parent as never);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      const { port } = server.address() as { port: number };
+      const ask = async (path: string): Promise<unknown> =>
+        (
+          await fetch(`http://127.0.0.1:${port}${path}`, { headers: { 'X-Forwarded-For': '6.6.6.6' } })
+        ).json();
+      const common = { ip: '127.0.0.1', fresh: false, shout: 'theirs', constructor: 'ServerResponse' };
+      expect(await ask('/mounted')).toEqual({ ...common, app: 0 });
+      expect(await ask('/mounted/earlier')).toMatchObject({ shout: 'theirs', app: 1 });
+    } finally {
+      server.close();
+    }
+  });
+
   test('stay what somebody else makes of them, and what a server makes that does not say so', () => {
     class Theirs extends ServerResponse {}
     const app = express();

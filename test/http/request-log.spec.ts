@@ -67,6 +67,17 @@ describe('the log of requests', () => {
     expect(lines.map((line) => (line as { subject: string }).subject)).toEqual(subjects);
   });
 
+  test('a status that is no number does not begin a line of its own', () => {
+    const lines = linesOf((log) => {
+      for (const status of ['200\n{"forged":1}', Number.NaN, '204', undefined]) {
+        const response = answer(status as number, false);
+        log.watch(new RequestContext({ transport: 'http', receivedAtMs: 0, method: 'GET' }), response);
+        response.emit('close');
+      }
+    });
+    expect(lines.map((line) => (line as { status: unknown }).status)).toEqual([0, 0, 204, 0]);
+  });
+
   test('each answer is counted and written once, by the class of its status, with what it was of', () => {
     const statuses = [200, 204, 302, 404, 503];
     let counts: unknown;

@@ -37,9 +37,19 @@ function written(response: ServerResponse): string[] {
     .sort();
 }
 
+/** What a step answers, or how it is refused. */
+function outcomeOf(each: Step, response: ServerResponse): unknown {
+  try {
+    return each(response);
+  } catch (error) {
+    return (error as { code?: string }).code ?? error;
+  }
+}
+
 const seen = (response: ServerResponse): unknown => ({
   headers: Object.fromEntries(Object.entries(response.getHeaders()).sort()),
   names: response.getHeaderNames().sort(),
+  raw: (response as unknown as { getRawHeaderNames(): string[] }).getRawHeaderNames().sort(),
 });
 
 /** On an answer that does not know how, as everybody else would. */
@@ -54,7 +64,8 @@ const name = fc.constantFrom(
   ...['Cache-Control', 'cache-control', 'X-FRAME-OPTIONS', 'x-request-id', 'Content-Security-Policy'],
   ...['Content-Type', 'Vary', 'ETag', 'RateLimit', 'ratelimit-policy'],
 );
-const value = fc.constantFrom('a', 'b, c', 'max-age=1');
+/** Also some that Node.js refuses. */
+const value = fc.constantFrom('a', 'b, c', 'max-age=1', 'line\nbreak', '中', undefined as unknown as string);
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.tuple(name, value).map(
     ([of, to]): Step =>
@@ -80,7 +91,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         response.hasHeader(of),
   ),
   fc.constant<Step>(seen),
-  value.map((quota): Step => (response) => {
+  fc.constantFrom('"principal";r=1;t=2', '"principal";r=0;t=60').map((quota): Step => (response) => {
     sayQuota(response, quota, '"principal";q=5;w=60');
   }),
 );
@@ -88,15 +99,26 @@ const head: fc.Arbitrary<Step> = fc.oneof(
   fc.constant<Step>((response) => {
     response.flushHeaders();
   }),
+  // One name in two spellings is another matter: where none of ours is among them, Node.js alone writes both.
   fc.uniqueArray(fc.tuple(name, value), { selector: ([of]) => of.toLowerCase() }).map(
     (set): Step =>
       (response) =>
         response.writeHead(200, Object.fromEntries(set)),
   ),
-  fc.uniqueArray(fc.tuple(name, value), { selector: ([of]) => of.toLowerCase() }).map(
+  fc.array(fc.tuple(fc.constantFrom('Cache-Control', 'cache-control', 'X-Frame-Options'), value)).map(
+    (set): Step =>
+      (response) =>
+        response.writeHead(200, { 'X-Frame-Options': 'SAMEORIGIN', ...Object.fromEntries(set) }),
+  ),
+  fc.array(fc.tuple(name, value)).map(
     (set): Step =>
       (response) =>
         response.writeHead(200, set.flat()),
+  ),
+  fc.array(fc.oneof(name, value)).map(
+    (odd): Step =>
+      (response) =>
+        response.writeHead(200, odd),
   ),
 );
 
@@ -105,18 +127,24 @@ describe('header fields that every answer bears', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 8 }), head, (steps, writeHead) => {
         const [ours, theirs] = [bearing(), setOneByOne()];
-        for (const each of steps) {
-          const [found, expected] = [each(ours), each(theirs)];
+        // Where one is refused, a filter answers with what is left; where a head is refused, with a head of its own.
+        for (const each of [...steps, writeHead]) {
+          const [found, expected] = [outcomeOf(each, ours), outcomeOf(each, theirs)];
           if (expected !== theirs) expect(found).toEqual(expected);
         }
-        writeHead(ours);
-        writeHead(theirs);
-        expect(written(ours)).toEqual(written(theirs));
+        const isRefused = !ours.headersSent;
+        for (const response of [ours, theirs]) if (!response.headersSent) response.writeHead(500);
+        // Of a refused head Node.js may keep what it had read of it until then; of ours all must be there, and right.
+        const standing = /^(?:cache-control|content-security-policy|x-frame-options|x-request-id|ratelimit)/i;
+        const [found, expected] = [ours, theirs].map((response) =>
+          written(response).filter((line) => !isRefused || standing.test(line)),
+        );
+        expect(found).toEqual(expected);
         for (const [of] of [...FIELDS, ['X-Request-Id'], ['RateLimit'], ['RateLimit-Policy']] as const) {
           expect(ours.getHeader(of)).toEqual(theirs.getHeader(of));
         }
       }),
-      { numRuns: 2_000 },
+      { numRuns: 3_000 },
     );
   });
 
