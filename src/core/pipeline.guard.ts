@@ -17,14 +17,20 @@ export function messageContextOf(execution: ExecutionContext): RequestContext | 
   return messageContexts.get(execution.getArgs());
 }
 
-const names = new WeakMap<object, WeakMap<object, string>>();
+interface NamedHandler {
+  readonly controller: object;
+  readonly name: string;
+}
 
-/** `Class.method`, made once. */
+/** By the handler; an inherited one has several controllers, and is named anew where another one is asked for. */
+const names = new WeakMap<object, NamedHandler>();
+
+/** `Class.method`. */
 function nameOf(controller: { readonly name: string }, handler: { readonly name: string }): string {
-  let ofController = names.get(controller);
-  if (!ofController) names.set(controller, (ofController = new WeakMap()));
-  let name = ofController.get(handler);
-  if (name === undefined) ofController.set(handler, (name = `${controller.name}.${handler.name}`));
+  const known = names.get(handler);
+  if (known?.controller === controller) return known.name;
+  const name = `${controller.name}.${handler.name}`;
+  names.set(handler, { controller, name });
   return name;
 }
 

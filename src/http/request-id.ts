@@ -4,21 +4,6 @@ import type { StandingFields } from './standing-fields.js';
 
 const ID = Symbol('nestjs-zero-trust:request-id');
 
-const BATCH = 64;
-const LENGTH = 36;
-/** Ids in a row, of which each is a part: one alone is twenty pieces, which everybody who writes it puts together anew. */
-let batch = '';
-let next = 0;
-
-function newId(): string {
-  if (next >= batch.length) {
-    batch = Array.from({ length: BATCH }, () => randomUUID()).join('');
-    next = 0;
-  }
-  next += LENGTH;
-  return batch.slice(next - LENGTH, next);
-}
-
 /**
  * Names each request when it leaves Node's parser, before the adapter sees it: what the adapter answers on its own,
  * a CORS preflight or a target that it cannot route, bears an id and the fields of every other answer too.
@@ -32,5 +17,5 @@ export function nameRequests(server: Server, fields: StandingFields): void {
 /** Ours alone: an id from outside could be chosen to collide with another request's. */
 export function requestIdOf(request: IncomingMessage): string {
   // On the request itself: of all requests together a WeakMap would have to be kept, at a multiple of the cost.
-  return ((request as { [ID]?: string })[ID] ??= newId());
+  return ((request as { [ID]?: string })[ID] ??= randomUUID());
 }

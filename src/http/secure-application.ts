@@ -41,6 +41,8 @@ export async function secureApplication(app: INestApplication): Promise<void> {
     express.set('trust proxy', [...settings.trustedProxies]);
     // Nothing may be stored, so there is nothing to compare with, and nothing to confirm with a 304.
     express.set('etag', false);
+    // Nest takes it away again, at the cost of both.
+    express.set('x-powered-by', false);
     Object.defineProperty(express.request, 'fresh', { value: false });
     makeWithPrototypes(express, secured.getHttpServer());
   }

@@ -18,6 +18,8 @@ export class ThrottleStages {
   readonly #settings: ThrottlingSettings;
   readonly #counter: RequestCounter;
   readonly #sources: SourceKeys;
+  /** The one that was asked for last: the second stage asks for it right after the first. */
+  #last: CompiledHandler | undefined;
   readonly #compiled = new WeakMap<object, WeakMap<object, Map<Transport, CompiledHandler>>>();
   readonly #keys = new CountedKeys();
   readonly #lastKey = new PrincipalNote<CountedKey>();
@@ -103,6 +105,10 @@ export class ThrottleStages {
   }
 
   #handlerOf({ controller, handler, context }: JudgedCall): CompiledHandler {
+    const last = this.#last;
+    if (last?.handler === handler && last.controller === controller && last.transport === context.transport) {
+      return last;
+    }
     let handlers = this.#compiled.get(controller);
     if (!handlers) this.#compiled.set(controller, (handlers = new WeakMap()));
     let transports = handlers.get(handler);
@@ -112,6 +118,7 @@ export class ThrottleStages {
       compiled = this.#compile(controller, handler, context.transport);
       transports.set(context.transport, compiled);
     }
+    this.#last = compiled;
     return compiled;
   }
 
@@ -126,6 +133,7 @@ export class ThrottleStages {
       return group;
     };
     return {
+      ...{ handler, controller, transport },
       route: named('route', limits.route),
       shared: named('route', limits.shared),
       principal: named('principal', limits.principal),
@@ -145,6 +153,9 @@ interface NamedLimit {
 }
 
 type CompiledHandler = Readonly<Record<keyof HandlerLimits, NamedLimit>> & {
+  readonly handler: object;
+  readonly controller: object;
+  readonly transport: Transport;
   readonly sources: KeyGroup;
   readonly principals: (kind: string) => KeyGroup;
 };
