@@ -3,7 +3,7 @@
 /** The room, or package, that a frame's own lines belong to; undefined for Node.js and V8, which work for others. */
 function ownerOf({ url, functionName }) {
   if (functionName === '(garbage collector)') return 'garbage collection';
-  const room = /\/dist\/([a-z-]+)\/[^/]+\.js$/.exec(url);
+  const room = /\/dist\/([a-z-]+)\/.+\.js$/.exec(url);
   if (room && !url.includes('/node_modules/')) return `src/${room[1]}`;
   const found = /\/node_modules\/((?:@[^/]+\/)?[^/]+)\/(?!.*\/node_modules\/)/.exec(url);
   return found ? packageOf(found[1]) : undefined;

@@ -14,7 +14,7 @@ export {
   type PermissionsOf,
   type Register,
 } from './core/permission.js';
-export { LongLived } from './core/long-lived.js';
+export { LongLived } from './core/connections/long-lived.js';
 export {
   PASSED,
   Pipeline,
@@ -93,7 +93,7 @@ export { type ThrottlingOptions } from './throttler/throttling.options.js';
 export { ThrottlingService } from './throttler/throttling.service.js';
 
 // Access
-export { type Explanation } from './access/access-explanation.js';
+export { type Explanation } from './access/decision/access-explanation.js';
 export { AccessModule } from './access/access.module.js';
 export {
   type AccessOptions,
@@ -102,34 +102,38 @@ export {
   type PublicRouteDeclaration,
   type TenantOptions,
 } from './access/access.options.js';
-export { type AccessReport, type ReportedWay, type ReportFinding } from './access/access-report.js';
-export { AccessReports } from './access/access-reports.js';
+export {
+  type AccessReport,
+  type ReportedWay,
+  type ReportFinding,
+} from './access/report-only/access-report.js';
+export { AccessReports } from './access/report-only/access-reports.js';
 export { AccessService, type ObjectDemand } from './access/access.service.js';
-export { SYSTEM_PRINCIPAL } from './access/actor.js';
-export { CurrentFilter, CurrentResource } from './access/call.findings.js';
-export { allOf, anyOf, is, not, oneOf, some, SUBJECT, type Condition } from './access/condition.js';
+export { SYSTEM_PRINCIPAL } from './access/grants/actor.js';
+export { CurrentFilter, CurrentResource } from './access/objects/call.findings.js';
+export { allOf, anyOf, is, not, oneOf, some, SUBJECT, type Condition } from './access/objects/condition.js';
 export {
   decide,
   type AccessQuestion,
   type Decision,
   type DecisionContext,
   type RefusalReason,
-} from './access/decide.js';
-export { fieldRules, type FieldRule, type FieldRules, type Revealed } from './access/field-rules.js';
-export { GrantsService, type GrantRequest } from './access/grants.service.js';
-export { type Grant } from './access/grants.store.js';
-export { type Held } from './access/held.js';
-export { ListFilter } from './access/list-filter.js';
-export { objectRule, type ObjectRule, type ObjectRuleInit } from './access/object-rule.js';
-export { ResourceResolver, type Visibility } from './access/resource.resolver.js';
-export { ReportOnlyRecorder, type ReportOnlyCounts } from './access/report-only.recorder.js';
-export { type ReportOnlyOptions } from './access/report-only.settings.js';
-export { RolesService } from './access/roles.service.js';
-export { RouteInventory } from './access/route-inventory.js';
-export { Scopes, type ScopeDirectory } from './access/scopes.js';
-export { type SeparatedRoles } from './access/separation-of-duty.js';
-export { Subjects, type SubjectDirectory, type SubjectState } from './access/subjects.js';
-export { Tenants } from './access/tenants.js';
+} from './access/decision/decide.js';
+export { fieldRules, type FieldRule, type FieldRules, type Revealed } from './access/objects/field-rules.js';
+export { GrantsService, type GrantRequest } from './access/grants/grants.service.js';
+export { type Grant } from './access/grants/grants.store.js';
+export { type Held } from './access/decision/held.js';
+export { ListFilter } from './access/objects/list-filter.js';
+export { objectRule, type ObjectRule, type ObjectRuleInit } from './access/objects/object-rule.js';
+export { ResourceResolver, type Visibility } from './access/objects/resource.resolver.js';
+export { ReportOnlyRecorder, type ReportOnlyCounts } from './access/report-only/report-only.recorder.js';
+export { type ReportOnlyOptions } from './access/report-only/report-only.settings.js';
+export { RolesService } from './access/grants/roles.service.js';
+export { RouteInventory } from './access/inventory/route-inventory.js';
+export { Scopes, type ScopeDirectory } from './access/grants/scopes.js';
+export { type SeparatedRoles } from './access/grants/separation-of-duty.js';
+export { Subjects, type SubjectDirectory, type SubjectState } from './access/grants/subjects.js';
+export { Tenants } from './access/tenants/tenants.js';
 
 // Audit
 export { AuditModule } from './audit/audit.module.js';

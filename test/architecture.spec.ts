@@ -46,7 +46,10 @@ describe('the floors of the house', () => {
   test('the rules do find an import that goes upstairs', async () => {
     const intruder = join(copy, 'src/core/architecture-probe');
     await mkdir(intruder, { recursive: true });
-    await writeFile(join(intruder, 'upstairs.ts'), "export { decide } from '../../access/decide.js';\n");
+    await writeFile(
+      join(intruder, 'upstairs.ts'),
+      "export { decide } from '../../access/decision/decide.js';\n",
+    );
     const { violations } = await cruise(copy, 'src/core/architecture-probe');
     expect(violations.map(({ rule }) => rule.name)).toContain('floor-core');
   }, 120_000);

@@ -67,10 +67,10 @@ describe('statements', () => {
     // zero-trust migrate: a file of the package or of the operator.
     'src/database/migration-runner.ts',
     // One of two tables, named by the methods beside it.
-    'src/access/roles.store.ts: `DELETE FROM access.${table}',
-    'src/access/roles.store.ts: `INSERT INTO access.${table}',
+    'src/access/grants/roles.store.ts: `DELETE FROM access.${table}',
+    'src/access/grants/roles.store.ts: `INSERT INTO access.${table}',
     // Names are those of columns that the entity has, values are parameters; tested against `holdsFor` with hostile ones.
-    'src/access/list-filter.ts',
+    'src/access/objects/list-filter.ts',
     // The embedded PostgreSQL of a development machine, with a password that was just drawn.
     'sample/src/development-database.ts',
   ];

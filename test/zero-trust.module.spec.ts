@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { definePermissions } from '../src/core/permission.js';
 import { RequirePermission } from '../src/core/route-policy.js';
-import { RolesService } from '../src/access/roles.service.js';
+import { RolesService } from '../src/access/grants/roles.service.js';
 import { ZeroTrustModule, type ZeroTrustOptions } from '../src/zero-trust.module.js';
 import { startApplication } from './support/application.js';
 import { createTestDatabase, type TestDatabase } from './support/database.js';

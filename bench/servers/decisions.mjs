@@ -20,7 +20,7 @@ import pg from 'pg';
 import { randomBytes, randomUUID } from 'node:crypto';
 import v8 from 'node:v8';
 import vm from 'node:vm';
-import { HeldPermissions } from '../../dist/access/held-permissions.js';
+import { HeldPermissions } from '../../dist/access/decision/held-permissions.js';
 import { decorate } from './decorate.mjs';
 
 const owned = objectRule({ type: 'thing', name: 'owned', when: is('ownerId', SUBJECT) });

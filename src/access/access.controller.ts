@@ -1,11 +1,11 @@
 import { Body, Controller, Get, HttpCode, Post } from '@nestjs/common';
 import { RequirePermission } from '../core/route-policy.js';
-import { AccessExplanation, type Explanation } from './access-explanation.js';
-import type { AccessMatrixRow } from './access-matrix.js';
-import type { AccessReport } from './access-report.js';
-import { AccessReports } from './access-reports.js';
-import { ExplainDto } from './explain.dto.js';
-import { RouteMatrix } from './route-matrix.js';
+import { AccessExplanation, type Explanation } from './decision/access-explanation.js';
+import type { AccessMatrixRow } from './inventory/access-matrix.js';
+import type { AccessReport } from './report-only/access-report.js';
+import { AccessReports } from './report-only/access-reports.js';
+import { ExplainDto } from './decision/explain.dto.js';
+import { RouteMatrix } from './inventory/route-matrix.js';
 
 @Controller('access')
 export class AccessController {

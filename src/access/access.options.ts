@@ -1,8 +1,8 @@
 import { ConfigurableModuleBuilder } from '@nestjs/common';
 import { RouterModule } from '@nestjs/core';
 import type { Permission, PermissionCatalogue } from '../core/permission.js';
-import type { SeparatedRoles } from './separation-of-duty.js';
-import type { ReportOnlyOptions } from './report-only.settings.js';
+import type { SeparatedRoles } from './grants/separation-of-duty.js';
+import type { ReportOnlyOptions } from './report-only/report-only.settings.js';
 
 /** A role as code declares it; `zero-trust access sync` brings it into the database. */
 export interface DeclaredRole {

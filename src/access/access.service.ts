@@ -3,7 +3,7 @@ import type { Permission } from '../core/permission.js';
 import { RequestContext } from '../core/request-context.js';
 import { SecurityEvents } from '../core/security-events.js';
 import { ZeroTrustError } from '../core/zero-trust-error.js';
-import { decide, OBJECT_REFUSED, type AccessQuestion, type Decision } from './decide.js';
+import { decide, OBJECT_REFUSED, type AccessQuestion, type Decision } from './decision/decide.js';
 import {
   assertDeclared,
   permissionsFor,
@@ -11,12 +11,12 @@ import {
   revealed,
   type FieldRules,
   type Revealed,
-} from './field-rules.js';
-import { GrantsStore } from './grants.store.js';
-import { HeldPermissions } from './held-permissions.js';
-import { ListFilter } from './list-filter.js';
-import type { ObjectRule } from './object-rule.js';
-import { ReportOnlyRecorder } from './report-only.recorder.js';
+} from './objects/field-rules.js';
+import { GrantsStore } from './grants/grants.store.js';
+import { HeldPermissions } from './decision/held-permissions.js';
+import { ListFilter } from './objects/list-filter.js';
+import type { ObjectRule } from './objects/object-rule.js';
+import { ReportOnlyRecorder } from './report-only/report-only.recorder.js';
 
 /** The object that a handler decides on. */
 export interface ObjectDemand<T> {

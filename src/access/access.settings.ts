@@ -7,17 +7,21 @@ import type {
   PublicRouteDeclaration,
   TenantOptions,
 } from './access.options.js';
-import { publicRoutesFaults } from './public-routes.js';
-import { NOTHING_REPORT_ONLY, readReportOnly, type ReportOnlySettings } from './report-only.settings.js';
+import { publicRoutesFaults } from './inventory/public-routes.js';
+import {
+  NOTHING_REPORT_ONLY,
+  readReportOnly,
+  type ReportOnlySettings,
+} from './report-only/report-only.settings.js';
 import {
   cycleThrough,
   isTooDeep,
   MAX_ROLE_DEPTH,
   type RoleDefinition,
   type RoleGraph,
-} from './role-graph.js';
-import { isScopeKind, TENANT_KIND } from './scope.js';
-import { separationFaults, type SeparatedRoles } from './separation-of-duty.js';
+} from './grants/role-graph.js';
+import { isScopeKind, TENANT_KIND } from './grants/scope.js';
+import { separationFaults, type SeparatedRoles } from './grants/separation-of-duty.js';
 
 /** As in the database. */
 const ROLE_NAME = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/;

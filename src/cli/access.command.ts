@@ -1,9 +1,9 @@
 import { Command } from 'commander';
 import type { DeclaredRoles } from '../access/access.options.js';
 import { AccessSettings } from '../access/access.settings.js';
-import { SYSTEM_PRINCIPAL } from '../access/actor.js';
-import { RolesService, wordsOf, type RoleChange } from '../access/roles.service.js';
-import { SeparationReview, type SeparationViolations } from '../access/separation-review.js';
+import { SYSTEM_PRINCIPAL } from '../access/grants/actor.js';
+import { RolesService, wordsOf, type RoleChange } from '../access/grants/roles.service.js';
+import { SeparationReview, type SeparationViolations } from '../access/grants/separation-review.js';
 import {
   APP_OPTION,
   EXPORT_OPTION,

@@ -1,6 +1,10 @@
 import { Command } from 'commander';
-import { AccessExplanation, type Explanation, type GrantPath } from '../access/access-explanation.js';
-import type { Decision } from '../access/decide.js';
+import {
+  AccessExplanation,
+  type Explanation,
+  type GrantPath,
+} from '../access/decision/access-explanation.js';
+import type { Decision } from '../access/decision/decide.js';
 import { AccountsService } from '../identity/accounts.service.js';
 import {
   APP_OPTION,

@@ -1,7 +1,7 @@
 import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { DataSource } from 'typeorm';
-import { SYSTEM_PRINCIPAL } from '../access/actor.js';
+import { SYSTEM_PRINCIPAL } from '../access/grants/actor.js';
 import { AuditModule } from '../audit/audit.module.js';
 import { Clock, SystemClock } from '../core/clock.js';
 import { SecurityEvents } from '../core/security-events.js';

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { hasFindings } from '../access/access-report.js';
-import { AccessReports } from '../access/access-reports.js';
+import { hasFindings } from '../access/report-only/access-report.js';
+import { AccessReports } from '../access/report-only/access-reports.js';
 import {
   APP_OPTION,
   EXPORT_OPTION,

@@ -3,8 +3,8 @@ import {
   type AccessReport,
   type ReportedWay,
   type ReportFinding,
-} from '../access/access-report.js';
-import { MAX_SUBJECTS } from '../access/report.findings.js';
+} from '../access/report-only/access-report.js';
+import { MAX_SUBJECTS } from '../access/report-only/report.findings.js';
 import { markdownTable, textTable } from './table.format.js';
 
 export const REPORT_FORMATS = ['table', 'json', 'md'] as const;

@@ -1,9 +1,9 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
-import type { AccessMatrixRow } from '../access/access-matrix.js';
+import type { AccessMatrixRow } from '../access/inventory/access-matrix.js';
 import type { PublicRouteDeclaration } from '../access/access.options.js';
-import { readPublicRoutes } from '../access/public-routes.file.js';
-import { publicRoutesDifference, type PublicRoutesDifference } from '../access/public-routes.js';
+import { readPublicRoutes } from '../access/inventory/public-routes.file.js';
+import { publicRoutesDifference, type PublicRoutesDifference } from '../access/inventory/public-routes.js';
 import type { RouteFormat } from './routes.format.js';
 import type { CliIo } from './run-cli.js';
 

@@ -1,9 +1,9 @@
 import { Command, Option } from 'commander';
-import type { AccessMatrixRow } from '../access/access-matrix.js';
+import type { AccessMatrixRow } from '../access/inventory/access-matrix.js';
 import { AccessSettings } from '../access/access.settings.js';
-import { matrixDifference } from '../access/matrix-difference.js';
-import { readPublicRoutes } from '../access/public-routes.file.js';
-import { RouteMatrix } from '../access/route-matrix.js';
+import { matrixDifference } from '../access/inventory/matrix-difference.js';
+import { readPublicRoutes } from '../access/inventory/public-routes.file.js';
+import { RouteMatrix } from '../access/inventory/route-matrix.js';
 import {
   APP_OPTION,
   EXPORT_OPTION,

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import type { AccessMatrixRow } from '../access/access-matrix.js';
-import type { MatrixChange } from '../access/matrix-difference.js';
+import type { AccessMatrixRow } from '../access/inventory/access-matrix.js';
+import type { MatrixChange } from '../access/inventory/matrix-difference.js';
 import type { RouteFormat } from './routes.format.js';
 import type { CliIo } from './run-cli.js';
 

@@ -1,5 +1,5 @@
-import type { AccessMatrixRow } from '../access/access-matrix.js';
-import { placeOf } from '../access/route-name.js';
+import type { AccessMatrixRow } from '../access/inventory/access-matrix.js';
+import { placeOf } from '../access/inventory/route-name.js';
 import { markdownTable, textTable } from './table.format.js';
 
 export const ROUTE_FORMATS = ['table', 'json', 'md'] as const;

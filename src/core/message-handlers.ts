@@ -9,7 +9,7 @@ import { bindToModules, type ContainedModule } from './lazy-modules.js';
 import { MessageContextInterceptor } from './message-context.interceptor.js';
 import { MessageGuard } from './message.guard.js';
 import { MessageProblemFilter } from './message-problem.filter.js';
-import { ConnectionGate } from './connection-gate.js';
+import { ConnectionGate } from './connections/connection-gate.js';
 import { PipelineGuard } from './pipeline.guard.js';
 
 // The metadata keys of optional packages, so that neither has to be installed.

@@ -1,6 +1,6 @@
 import { Injectable, Optional, type CanActivate, type ExecutionContext } from '@nestjs/common';
-import { ConnectionGate } from './connection-gate.js';
-import { letInOf } from './open-connection.js';
+import { ConnectionGate } from './connections/connection-gate.js';
+import { letInOf } from './connections/open-connection.js';
 import { messageContextOf, PipelineGuard } from './pipeline.guard.js';
 import { BootError } from './zero-trust-error.js';
 

@@ -1,5 +1,5 @@
 import { Injectable, Optional, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { OpenConnections } from '../core/open-connections.js';
+import { OpenConnections } from '../core/connections/open-connections.js';
 import { FreshnessFeed } from './freshness.feed.js';
 
 /** A connection asks nobody by itself, so it is asked for it whether memory may still be trusted. */

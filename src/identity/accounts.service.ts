@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { GrantsService } from '../access/grants.service.js';
-import { Subjects } from '../access/subjects.js';
+import { GrantsService } from '../access/grants/grants.service.js';
+import { Subjects } from '../access/grants/subjects.js';
 import { Clock } from '../core/clock.js';
 import type { Principal } from '../core/principal.js';
 import { RequestContext } from '../core/request-context.js';

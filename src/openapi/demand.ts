@@ -1,6 +1,6 @@
 import type { AssuranceDemand } from '../core/assurance.js';
 import type { PermissionDemand, ResourceClass, RoutePolicy } from '../core/route-policy.js';
-import type { ResourceResolver } from '../access/resource.resolver.js';
+import type { ResourceResolver } from '../access/objects/resource.resolver.js';
 
 /** What a policy demands, as the document says it. */
 export interface Demand {

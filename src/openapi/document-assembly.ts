@@ -1,7 +1,7 @@
 import type { INestApplication } from '@nestjs/common';
 import type { AbstractHttpAdapter, ApplicationConfig, ModulesContainer } from '@nestjs/core';
 import { ApiExcludeController, ApiExcludeEndpoint, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
-import type { HttpRoute } from '../access/route-inventory.js';
+import type { HttpRoute } from '../access/inventory/route-inventory.js';
 import { ACCESS_COOKIE } from '../sessions/cookies.js';
 import type { ResolverOf } from './demand.js';
 import { NamedSchemas } from './named-schemas.js';

@@ -1,8 +1,8 @@
 import { ParseBoolPipe, ParseFloatPipe, ParseIntPipe, ParseUUIDPipe, type Type } from '@nestjs/common';
 import { ROUTE_ARGS_METADATA, RouteParamtypes } from '@nestjs/common/internal';
-import { UUID } from '../access/resource.resolver.js';
-import { MAX_ID_LENGTH } from '../access/resources.js';
-import type { HandlerHost } from '../access/route-entry.js';
+import { UUID } from '../access/objects/resource.resolver.js';
+import { MAX_ID_LENGTH } from '../access/objects/resources.js';
+import type { HandlerHost } from '../access/inventory/route-entry.js';
 import type { RoutePolicy } from '../core/route-policy.js';
 import type { ResolverOf } from './demand.js';
 import type { Schema } from './json-schema.js';

@@ -7,8 +7,8 @@ import {
   type AbstractHttpAdapter,
 } from '@nestjs/core';
 import type { OpenAPIObject } from '@nestjs/swagger';
-import { Resources } from '../access/resources.js';
-import { RouteInventory } from '../access/route-inventory.js';
+import { Resources } from '../access/objects/resources.js';
+import { RouteInventory } from '../access/inventory/route-inventory.js';
 import { BrowserCredentials } from '../core/browser-credentials.js';
 import { BootError, ZeroTrustError } from '../core/zero-trust-error.js';
 import { HttpModule } from '../http/http.module.js';

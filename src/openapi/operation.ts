@@ -2,7 +2,7 @@ import { HttpStatus } from '@nestjs/common';
 import { HEADERS_METADATA, HTTP_CODE_METADATA, REDIRECT_METADATA } from '@nestjs/common/constants.js';
 import type { OpenAPIObject } from '@nestjs/swagger';
 import { STATUS_CODES } from 'node:http';
-import type { HttpRoute } from '../access/route-inventory.js';
+import type { HttpRoute } from '../access/inventory/route-inventory.js';
 import { demandOf, inWords, type Demand, type ResolverOf } from './demand.js';
 import { classOf, idInput, inputsOf } from './handler-inputs.js';
 import type { NamedSchemas } from './named-schemas.js';

@@ -4,7 +4,7 @@ import { Authenticator } from '../core/authenticator.js';
 import { Clock } from '../core/clock.js';
 import type { Principal } from '../core/principal.js';
 import { RememberedPrincipal } from '../core/principal-note.js';
-import { isReconsidered } from '../core/reconsideration.js';
+import { isReconsidered } from '../core/connections/reconsideration.js';
 import type { RequestContext } from '../core/request-context.js';
 import { isStrictlyFresh } from '../core/strict-freshness.js';
 import { ZeroTrustError } from '../core/zero-trust-error.js';

@@ -1,9 +1,9 @@
 import { AssertionError } from 'node:assert';
-import { accessMatrix, type AccessMatrixRow } from '../access/access-matrix.js';
+import { accessMatrix, type AccessMatrixRow } from '../access/inventory/access-matrix.js';
 import { AccessSettings } from '../access/access.settings.js';
-import { BootCheck } from '../access/boot.check.js';
-import { RouteInventory } from '../access/route-inventory.js';
-import { namedRoutes } from '../access/route-name.js';
+import { BootCheck } from '../access/inventory/boot.check.js';
+import { RouteInventory } from '../access/inventory/route-inventory.js';
+import { namedRoutes } from '../access/inventory/route-name.js';
 import { kitProvider, type TestedApplication } from './kit-provider.js';
 
 /** Who gets through: exactly these roles, everybody who is authenticated, or anybody. */

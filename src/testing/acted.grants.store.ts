@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { GrantsStore } from '../access/grants.store.js';
+import { GrantsStore } from '../access/grants/grants.store.js';
 import { RequestContext } from '../core/request-context.js';
 import { actingOf } from './acting.js';
 

@@ -1,10 +1,10 @@
 import { Logger } from '@nestjs/common';
 import type { AccessSettings } from '../access/access.settings.js';
-import { HeldTable, placesOf, type PermissionPlaces } from '../access/held.js';
-import type { HeldPermissions } from '../access/held-permissions.js';
-import { permissionsOf } from '../access/role-graph.js';
-import { kindOf, tenantScope } from '../access/scope.js';
-import { brokenBy } from '../access/separation-of-duty.js';
+import { HeldTable, placesOf, type PermissionPlaces } from '../access/decision/held.js';
+import type { HeldPermissions } from '../access/decision/held-permissions.js';
+import { permissionsOf } from '../access/grants/role-graph.js';
+import { kindOf, tenantScope } from '../access/grants/scope.js';
+import { brokenBy } from '../access/grants/separation-of-duty.js';
 import type { Principal } from '../core/principal.js';
 import { RequestContext } from '../core/request-context.js';
 import { ZeroTrustError } from '../core/zero-trust-error.js';

@@ -2,8 +2,8 @@ import { ASSURANCE_LEVELS, isAssuranceLevel, type AssuranceLevel } from '../core
 import { isPermissionName, type Permission } from '../core/permission.js';
 import type { Principal } from '../core/principal.js';
 import { isRoleName } from '../access/access.settings.js';
-import { canHoldGrants } from '../access/held-permissions.js';
-import { isScope, tenantScope, type Scope } from '../access/scope.js';
+import { canHoldGrants } from '../access/decision/held-permissions.js';
+import { isScope, tenantScope, type Scope } from '../access/grants/scope.js';
 
 /** What somebody holds: permissions by name, and whatever the declared roles convey. */
 export interface Holdings {

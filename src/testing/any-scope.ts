@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { Scopes } from '../access/scopes.js';
+import { Scopes } from '../access/grants/scopes.js';
 
 /** Nothing is granted without a database, so nobody has to know which scopes there are. */
 @Injectable()

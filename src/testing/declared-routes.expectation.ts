@@ -1,8 +1,8 @@
 import { AssertionError } from 'node:assert';
 import type { PublicRouteDeclaration } from '../access/access.options.js';
-import { BootCheck } from '../access/boot.check.js';
-import { readPublicRoutes } from '../access/public-routes.file.js';
-import { publicRoutesFaults, publicRoutesRefusals } from '../access/public-routes.js';
+import { BootCheck } from '../access/inventory/boot.check.js';
+import { readPublicRoutes } from '../access/inventory/public-routes.file.js';
+import { publicRoutesFaults, publicRoutesRefusals } from '../access/inventory/public-routes.js';
 import { accessMatrixOf } from './access-matrix.expectation.js';
 import { kitProvider, type TestedApplication } from './kit-provider.js';
 

@@ -1,6 +1,6 @@
 // The door of `nestjs-zero-trust/testing`: what an application's own tests need, and nothing that may leave them.
-export { type AccessMatrixRow } from '../access/access-matrix.js';
-export { type Scope } from '../access/scope.js';
+export { type AccessMatrixRow } from '../access/inventory/access-matrix.js';
+export { type Scope } from '../access/grants/scope.js';
 export {
   accessMatrixOf,
   expectMatrix,

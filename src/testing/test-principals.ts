@@ -1,6 +1,6 @@
 import { AccessSettings } from '../access/access.settings.js';
-import { GrantsStore } from '../access/grants.store.js';
-import { HeldPermissions } from '../access/held-permissions.js';
+import { GrantsStore } from '../access/grants/grants.store.js';
+import { HeldPermissions } from '../access/decision/held-permissions.js';
 import type { Authenticator } from '../core/authenticator.js';
 import { Clock } from '../core/clock.js';
 import { Pipeline } from '../core/pipeline.js';

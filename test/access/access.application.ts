@@ -1,9 +1,9 @@
 import { expect } from 'vitest';
-import { AccessChanges } from '../../src/access/access-changes.js';
+import { AccessChanges } from '../../src/access/grants/access-changes.js';
 import { AccessService } from '../../src/access/access.service.js';
-import { SYSTEM_PRINCIPAL } from '../../src/access/actor.js';
-import { GrantsService } from '../../src/access/grants.service.js';
-import { RolesService } from '../../src/access/roles.service.js';
+import { SYSTEM_PRINCIPAL } from '../../src/access/grants/actor.js';
+import { GrantsService } from '../../src/access/grants/grants.service.js';
+import { RolesService } from '../../src/access/grants/roles.service.js';
 import type { Principal } from '../../src/core/principal.js';
 import type { PublishedSecurityEvent } from '../../src/core/security-events.js';
 import type { TestDatabase } from '../support/database.js';

@@ -1,8 +1,8 @@
 import { Controller, Get, type Type } from '@nestjs/common';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { decide } from '../../src/access/decide.js';
-import { HeldPermissions } from '../../src/access/held-permissions.js';
+import { decide } from '../../src/access/decision/decide.js';
+import { HeldPermissions } from '../../src/access/decision/held-permissions.js';
 import type { Permission, PermissionCatalogue } from '../../src/core/permission.js';
 import { RequirePermission } from '../../src/core/route-policy.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { SYSTEM_PRINCIPAL } from '../../src/access/actor.js';
-import { objectRule } from '../../src/access/object-rule.js';
+import { SYSTEM_PRINCIPAL } from '../../src/access/grants/actor.js';
+import { objectRule } from '../../src/access/objects/object-rule.js';
 import { RequestContext } from '../../src/core/request-context.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { as, startAccess, type AccessApplication } from './access.application.js';

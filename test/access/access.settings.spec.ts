@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { AccessOptions } from '../../src/access/access.options.js';
 import { isRoleName, resolveAccessOptions } from '../../src/access/access.settings.js';
-import { MAX_ROLE_DEPTH } from '../../src/access/role-graph.js';
+import { MAX_ROLE_DEPTH } from '../../src/access/grants/role-graph.js';
 import { BootError } from '../../src/core/zero-trust-error.js';
 
 const permissions = { documents: ['read', 'write'] } as const;

@@ -14,7 +14,7 @@ import { IsString, MaxLength } from 'class-validator';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { FreshnessFeed } from '../../src/freshness/freshness.feed.js';
-import { BootCheck } from '../../src/access/boot.check.js';
+import { BootCheck } from '../../src/access/inventory/boot.check.js';
 import { Authenticated, Public, RequirePermission } from '../../src/core/route-policy.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import {

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { AccessReport } from '../../src/access/access-report.js';
+import type { AccessReport } from '../../src/access/report-only/access-report.js';
 import { formatReport } from '../../src/cli/report.format.js';
 import { asOwner } from '../access/access.fixtures.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, afterEach, describe, expect, test, vi } from 'vitest';
-import type { AccessMatrixRow } from '../../src/access/access-matrix.js';
+import type { AccessMatrixRow } from '../../src/access/inventory/access-matrix.js';
 import { formatRoutes } from '../../src/cli/routes.format.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { startSample } from '../support/sample.js';

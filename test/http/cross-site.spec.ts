@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { RouteInventory } from '../../src/access/route-inventory.js';
+import { RouteInventory } from '../../src/access/inventory/route-inventory.js';
 import { SecurityEvents, type PublishedSecurityEvent } from '../../src/core/security-events.js';
 import { SessionsService } from '../../src/sessions/sessions.service.js';
 import { ADAPTERS } from '../support/application.js';

@@ -21,7 +21,7 @@ beforeAll(async () => {
   app = compiled.createNestApplication<INestApplication<Server>>(new FastifyAdapter(), { logger: false });
   await secureApplication(app);
   const lookup = dns.lookup.bind(dns) as (...given: unknown[]) => void;
-  vi.spyOn(dns, 'lookup').mockImplementation(((host: string, ...given: unknown[]) => {
+  vi.spyOn(dns, 'lookup').mockImplementation((host: string, ...given: unknown[]) => {
     const done = given.at(-1) as (...answer: unknown[]) => void;
     const isAll = (given[0] as { all?: boolean }).all === true;
     if (host !== 'localhost') lookup(host, ...given);
@@ -31,7 +31,7 @@ beforeAll(async () => {
         ADDRESSES.map((address) => ({ address, family: 4 })),
       );
     else done(null, ADDRESSES[0], 4);
-  }));
+  });
   // Without a host: Fastify takes `localhost`.
   await app.listen(0);
 });

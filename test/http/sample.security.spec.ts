@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { RouteInventory } from '../../src/access/route-inventory.js';
+import { RouteInventory } from '../../src/access/inventory/route-inventory.js';
 import { ADAPTERS } from '../support/application.js';
 import { startSample, type Answer, type Caller, type Sample } from '../support/sample.js';
 

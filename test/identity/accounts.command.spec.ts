@@ -1,9 +1,9 @@
 import { Logger } from '@nestjs/common';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { SYSTEM_PRINCIPAL } from '../../src/access/actor.js';
-import { GrantsService } from '../../src/access/grants.service.js';
-import { RolesService } from '../../src/access/roles.service.js';
+import { SYSTEM_PRINCIPAL } from '../../src/access/grants/actor.js';
+import { GrantsService } from '../../src/access/grants/grants.service.js';
+import { RolesService } from '../../src/access/grants/roles.service.js';
 import { accountsCommand } from '../../src/cli/accounts.command.js';
 import { runCli, type CliCommand } from '../../src/cli/run-cli.js';
 import { IdentityDatabase, MASTER_KEY, PASSWORD, type IdentityServices } from './identity.services.js';

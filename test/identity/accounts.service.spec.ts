@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { SYSTEM_PRINCIPAL } from '../../src/access/actor.js';
-import { GrantsService } from '../../src/access/grants.service.js';
-import { RolesService } from '../../src/access/roles.service.js';
+import { SYSTEM_PRINCIPAL } from '../../src/access/grants/actor.js';
+import { GrantsService } from '../../src/access/grants/grants.service.js';
+import { RolesService } from '../../src/access/grants/roles.service.js';
 import type { Principal } from '../../src/core/principal.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
 import { IdentityDatabase, PASSWORD, type IdentityServices } from './identity.services.js';

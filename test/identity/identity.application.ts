@@ -1,7 +1,7 @@
 import { Module } from '@nestjs/common';
 import { Secret, TOTP } from 'otpauth';
 import { AccessModule } from '../../src/access/access.module.js';
-import { SYSTEM_PRINCIPAL } from '../../src/access/actor.js';
+import { SYSTEM_PRINCIPAL } from '../../src/access/grants/actor.js';
 import { AuditModule } from '../../src/audit/audit.module.js';
 import { Clock } from '../../src/core/clock.js';
 import { PipelineModule } from '../../src/core/pipeline.module.js';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { SYSTEM_PRINCIPAL } from '../../src/access/actor.js';
+import { SYSTEM_PRINCIPAL } from '../../src/access/grants/actor.js';
 import { AccountsService } from '../../src/identity/accounts.service.js';
 import { SecondFactorsService } from '../../src/identity/second-factors.service.js';
 import { ADAPTERS } from '../support/application.js';

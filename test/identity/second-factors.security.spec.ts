@@ -1,6 +1,6 @@
 import { Secret } from 'otpauth';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { SYSTEM_PRINCIPAL } from '../../src/access/actor.js';
+import { SYSTEM_PRINCIPAL } from '../../src/access/grants/actor.js';
 import type { Principal } from '../../src/core/principal.js';
 import {
   IdentityDatabase,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { SYSTEM_PRINCIPAL } from '../../src/access/actor.js';
+import { SYSTEM_PRINCIPAL } from '../../src/access/grants/actor.js';
 import {
   IdentityDatabase,
   PASSWORD,

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { SYSTEM_PRINCIPAL } from '../../src/access/actor.js';
+import { SYSTEM_PRINCIPAL } from '../../src/access/grants/actor.js';
 import { GcraStorage } from '../../src/throttler/gcra.storage.js';
 import { parametersOf, unmatchableHash } from '../../src/identity/phc-string.js';
 import { IdentityDatabase, PASSWORD, type IdentityServices } from './identity.services.js';

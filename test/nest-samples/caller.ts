@@ -2,7 +2,7 @@ import { ClientProxyFactory, Transport } from '@nestjs/microservices';
 import { once } from 'node:events';
 import { lastValueFrom } from 'rxjs';
 import { WebSocket } from 'ws';
-import type { RouteEntry } from '../../src/access/route-entry.js';
+import type { RouteEntry } from '../../src/access/inventory/route-entry.js';
 import { sendRaw, type RawAnswer } from '../http/raw-client.js';
 import { socketOf } from '../access/sockets.js';
 import { ask } from '../support/hostile.application.js';

@@ -3,7 +3,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { RouteMatrix } from '../../src/access/route-matrix.js';
+import { RouteMatrix } from '../../src/access/inventory/route-matrix.js';
 import { requestOf, sendRaw } from '../http/raw-client.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { ask, refusalOf, startHostile, type HostileOptions } from '../support/hostile.application.js';

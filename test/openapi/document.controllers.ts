@@ -26,9 +26,9 @@ import {
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { Type } from 'class-transformer';
 import { ArrayMaxSize, IsOptional, IsString, MaxLength, ValidateNested } from 'class-validator';
-import { CurrentResource } from '../../src/access/call.findings.js';
-import { objectRule } from '../../src/access/object-rule.js';
-import { ResourceResolver } from '../../src/access/resource.resolver.js';
+import { CurrentResource } from '../../src/access/objects/call.findings.js';
+import { objectRule } from '../../src/access/objects/object-rule.js';
+import { ResourceResolver } from '../../src/access/objects/resource.resolver.js';
 import { NoteDto as OtherNoteDto } from './other-note.dto.js';
 import { Authenticated, Public, RequireAssurance, RequirePermission } from '../../src/core/route-policy.js';
 

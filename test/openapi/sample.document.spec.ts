@@ -3,7 +3,7 @@ import type { OpenAPIObject } from '@nestjs/swagger';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DevelopmentModule } from '../../sample/src/development.module.js';
-import type { AccessMatrixRow } from '../../src/access/access-matrix.js';
+import type { AccessMatrixRow } from '../../src/access/inventory/access-matrix.js';
 import { problemOf } from '../../src/http/problem-document.js';
 import { ADAPTERS } from '../support/application.js';
 import { startSample, type Sample } from '../support/sample.js';

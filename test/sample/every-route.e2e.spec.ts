@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { AccessMatrixRow } from '../../src/access/access-matrix.js';
+import type { AccessMatrixRow } from '../../src/access/inventory/access-matrix.js';
 import { requestOf } from '../http/raw-client.js';
 import { ADAPTERS } from '../support/application.js';
 import { startSample, type Answer, type Caller, type Sample } from '../support/sample.js';

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import pg from 'pg';
-import { SYSTEM_PRINCIPAL } from '../../src/access/actor.js';
-import { GrantsService } from '../../src/access/grants.service.js';
+import { SYSTEM_PRINCIPAL } from '../../src/access/grants/actor.js';
+import { GrantsService } from '../../src/access/grants/grants.service.js';
 import { Caller, startSample, type Answer, type Sample } from '../support/sample.js';
 
 const IBAN = 'DE89370400440532013000';

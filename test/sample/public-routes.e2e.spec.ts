@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { AppModule } from '../../sample/src/app.module.js';
 import { DevelopmentModule } from '../../sample/src/development.module.js';
-import { RouteMatrix } from '../../src/access/route-matrix.js';
-import { namedRoutes } from '../../src/access/route-name.js';
+import { RouteMatrix } from '../../src/access/inventory/route-matrix.js';
+import { namedRoutes } from '../../src/access/inventory/route-name.js';
 import { Public } from '../../src/core/route-policy.js';
 import { startSample } from '../support/sample.js';
 

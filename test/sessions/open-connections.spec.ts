@@ -4,7 +4,7 @@ import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { performance } from 'node:perf_hooks';
 import { Observable } from 'rxjs';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { OpenConnections } from '../../src/core/open-connections.js';
+import { OpenConnections } from '../../src/core/connections/open-connections.js';
 import { Pipeline } from '../../src/core/pipeline.js';
 import { Authenticated } from '../../src/core/route-policy.js';
 import { SessionActivity } from '../../src/sessions/session-activity.js';

@@ -6,9 +6,9 @@ import { DataSource } from 'typeorm';
 import type { QueryResultCache } from 'typeorm/cache/QueryResultCache.js';
 import type { QueryResultCacheOptions } from 'typeorm/cache/QueryResultCacheOptions.js';
 import { resolveAccessOptions } from '../../../src/access/access.settings.js';
-import { TenantTables } from '../../../src/access/tenant-tables.js';
+import { TenantTables } from '../../../src/access/tenants/tenant-tables.js';
 import { UnitOfWork } from '../../../src/database/unit-of-work.js';
-import { Scopes } from '../../../src/access/scopes.js';
+import { Scopes } from '../../../src/access/grants/scopes.js';
 import { asSuperuser, createTenantDatabase, permissions, queryAs } from './tenants.application.js';
 
 @Module({})

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { Tenants } from '../../../src/access/tenants.js';
+import { Tenants } from '../../../src/access/tenants/tenants.js';
 import { RequestContext } from '../../../src/core/request-context.js';
 import { SystemTask } from '../../../src/core/system-task.js';
 import type { TestDatabase } from '../../support/database.js';

@@ -1,7 +1,7 @@
 import type { QueryRunner } from 'typeorm';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { SYSTEM_PRINCIPAL } from '../../../src/access/actor.js';
-import { GrantsService } from '../../../src/access/grants.service.js';
+import { SYSTEM_PRINCIPAL } from '../../../src/access/grants/actor.js';
+import { GrantsService } from '../../../src/access/grants/grants.service.js';
 import { ADAPTERS, ask } from '../../support/hostile.application.js';
 import type { TestDatabase } from '../../support/database.js';
 import { newSubject } from '../access.fixtures.js';

@@ -6,10 +6,10 @@ import { once } from 'node:events';
 import type { Repository } from 'typeorm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { CurrentResource } from '../../../src/access/call.findings.js';
-import { headerOf } from '../../../src/access/handler-arguments.js';
-import { objectRule } from '../../../src/access/object-rule.js';
-import { ResourceResolver } from '../../../src/access/resource.resolver.js';
+import { CurrentResource } from '../../../src/access/objects/call.findings.js';
+import { headerOf } from '../../../src/access/objects/handler-arguments.js';
+import { objectRule } from '../../../src/access/objects/object-rule.js';
+import { ResourceResolver } from '../../../src/access/objects/resource.resolver.js';
 import { Public, RequirePermission } from '../../../src/core/route-policy.js';
 import type { TestDatabase } from '../../support/database.js';
 import {

@@ -1,0 +1,62 @@
+import type { ExecutionContext } from '@nestjs/common';
+import type { Principal } from '../principal.js';
+import type { RequestContext } from '../request-context.js';
+import { policyOf } from '../route-policy.js';
+import type { ZeroTrustError } from '../zero-trust-error.js';
+
+/** What stays open after it was judged: a socket or a response. */
+export interface Closable {
+  once(event: 'close' | 'disconnect', listener: () => void): unknown;
+}
+
+/** One call by which a connection was let in, with all that is needed to judge it again. */
+export interface LetIn {
+  readonly execution: ExecutionContext;
+  readonly context: RequestContext;
+  readonly principal: Principal;
+}
+
+/** One open socket or response, with everything that its peer was let in for. */
+export class OpenConnection {
+  /** Which handlers, each as it was called last: at most as many as there are. */
+  readonly #calls = new Map<object, LetIn>();
+  #loadsObjects = false;
+  /** By when it must have been judged again, by a clock that nobody can set; undefined while nothing is asked. */
+  dueAtMs: number | undefined;
+  /** Whether it is being judged at this moment. */
+  judging = false;
+
+  constructor(
+    /** Of the request that opened it: what its peer and the log know it by. */
+    readonly id: string,
+    readonly close: (error: ZeroTrustError) => void,
+  ) {}
+
+  get calls(): Iterable<LetIn> {
+    return this.#calls.values();
+  }
+
+  /** Whether to judge it again is to load an object of the application, however long that takes. */
+  get loadsObjects(): boolean {
+    return this.#loadsObjects;
+  }
+
+  add(call: LetIn): void {
+    const handler = call.execution.getHandler();
+    this.#calls.set(handler, call);
+    const policy = policyOf(handler);
+    this.#loadsObjects ||= policy.kind === 'permission' && policy.resource !== undefined;
+  }
+
+  concerns(test: (principal: Principal) => boolean): boolean {
+    for (const { principal } of this.#calls.values()) if (test(principal)) return true;
+    return false;
+  }
+}
+
+/** Whether somebody was proved and asked for: what everybody may do needs no second look. */
+export function letInOf(execution: ExecutionContext, context: RequestContext | undefined): LetIn | undefined {
+  const principal = context?.principal;
+  if (!principal || policyOf(execution.getHandler()).kind === 'public') return undefined;
+  return { execution, context, principal };
+}

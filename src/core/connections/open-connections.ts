@@ -1,0 +1,215 @@
+import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { performance } from 'node:perf_hooks';
+import { Clock } from '../clock.js';
+import { OpenConnection, type Closable, type LetIn } from './open-connection.js';
+import { Pipeline } from '../pipeline.js';
+import type { Principal } from '../principal.js';
+import { judgeAgain } from './reconsideration.js';
+import { RequestContext } from '../request-context.js';
+import { SecurityEvents } from '../security-events.js';
+import type { Verdict } from '../verdict.js';
+import { ZeroTrustError } from '../zero-trust-error.js';
+
+/** Every connection is judged again this often: what ends by itself (a token, an idle session, a grant) tells nobody. */
+const SWEEP_MS = 3_000;
+/** What cannot be judged again within this time of the question is closed. */
+const JUDGED_WITHIN_MS = 750;
+/** How often it is looked whether one took too long. */
+const LOOK_EVERY_MS = 150;
+/** Judgements of a lane that wait for something, at most: those who ask have the pool too. */
+const WAITING_AT_ONCE = 8;
+/** Judgements in a row before others get their turn of the loop. */
+const IN_A_ROW = 64;
+
+/** What is to be judged, in its order. */
+interface Lane {
+  readonly queue: Set<object>;
+  /** How many of it are being judged and wait for something. */
+  waiting: number;
+}
+
+/**
+ * What is still open of all that was let in with a principal: sockets, and responses of handlers that stream. Judged
+ * again by the same stages (but for how often) when something changes that may concern it, and every few seconds;
+ * closed when it is refused, or when it cannot be judged in time. Holds as much as is open, and forgets what closes.
+ */
+@Injectable()
+export class OpenConnections implements OnApplicationShutdown {
+  readonly #logger = new Logger('Connections');
+  readonly #open = new Map<object, OpenConnection>();
+  /** Apart: an object that takes its time to load must not close everybody who asks for none. */
+  readonly #plain: Lane = { queue: new Set(), waiting: 0 };
+  readonly #loading: Lane = { queue: new Set(), waiting: 0 };
+  readonly #lanes = [this.#plain, this.#loading];
+  #scheduled = false;
+  #sweep: NodeJS.Timeout | undefined;
+  #overdue: NodeJS.Timeout | undefined;
+  #lookedAtMs = 0;
+  /** One after the other: a store that is slow gets no flood of them. */
+  #recording: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly pipeline: Pipeline,
+    private readonly events: SecurityEvents,
+    private readonly clock: Clock,
+  ) {}
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** Keeps an eye on what was let in. `close` ends it; nothing of it may reach its peer afterwards. */
+  watch(connection: Closable, call: LetIn, close: (error: ZeroTrustError) => void): void {
+    let open = this.#open.get(connection);
+    if (!open) {
+      open = new OpenConnection(call.context.id, close);
+      this.#open.set(connection, open);
+      const forget = (): void => {
+        this.#forget(connection);
+      };
+      connection.once('close', forget);
+      // Socket.IO's word for it.
+      connection.once('disconnect', forget);
+      this.#sweep ??= setInterval(() => {
+        this.reconsider(() => true, SWEEP_MS);
+      }, SWEEP_MS).unref();
+    }
+    open.add(call);
+  }
+
+  /** Judges again whatever belongs to somebody of whom `concerns` says so. @param withinMs closed if it takes longer */
+  reconsider(concerns: (principal: Principal) => boolean, withinMs: number = JUDGED_WITHIN_MS): void {
+    const dueAtMs = performance.now() + withinMs;
+    for (const [connection, open] of this.#open) {
+      if (!open.concerns(concerns)) continue;
+      open.dueAtMs = Math.min(open.dueAtMs ?? Number.POSITIVE_INFINITY, dueAtMs);
+      (open.loadsObjects ? this.#loading : this.#plain).queue.add(connection);
+    }
+    if (this.#lanes.every(({ queue }) => queue.size === 0)) return;
+    if (!this.#overdue) {
+      this.#lookedAtMs = performance.now();
+      this.#overdue = setInterval(() => {
+        this.#closeOverdue();
+      }, LOOK_EVERY_MS).unref();
+    }
+    this.#schedule();
+  }
+
+  onApplicationShutdown(): void {
+    clearInterval(this.#sweep);
+    clearInterval(this.#overdue);
+    this.#open.clear();
+    for (const { queue } of this.#lanes) queue.clear();
+  }
+
+  /** In a turn of its own: whoever else remembers what has changed must have forgotten it first. */
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      for (const lane of this.#lanes) this.#work(lane);
+    });
+  }
+
+  #work(lane: Lane): void {
+    let judged = 0;
+    for (const connection of lane.queue) {
+      if (lane.waiting >= WAITING_AT_ONCE) return;
+      if (judged >= IN_A_ROW) {
+        this.#schedule();
+        return;
+      }
+      const open = this.#open.get(connection);
+      // What is being judged was asked anew meanwhile: once more when that is done.
+      if (open?.judging) continue;
+      lane.queue.delete(connection);
+      if (!open) continue;
+      judged += 1;
+      this.#judge(connection, open, lane);
+    }
+  }
+
+  #judge(connection: object, open: OpenConnection, lane: Lane): void {
+    const settle = (verdict: Verdict): void => {
+      if (this.#open.get(connection) !== open) return;
+      if (!verdict.passed) this.#close(connection, open, verdict.error, verdict.reason);
+      else if (!this.#lanes.some(({ queue }) => queue.has(connection))) open.dueAtMs = undefined;
+    };
+    const verdict = judgeAgain(this.pipeline, [...open.calls], this.clock.nowMs());
+    if (!(verdict instanceof Promise)) {
+      settle(verdict);
+      return;
+    }
+    lane.waiting += 1;
+    open.judging = true;
+    void verdict.then((settled) => {
+      lane.waiting -= 1;
+      open.judging = false;
+      settle(settled);
+      this.#schedule();
+    });
+  }
+
+  #closeOverdue(): void {
+    const nowMs = performance.now();
+    // A process that stood still could not judge, and sent nothing either.
+    const stoodStillMs = Math.max(0, nowMs - this.#lookedAtMs - 2 * LOOK_EVERY_MS);
+    this.#lookedAtMs = nowMs;
+    let left = false;
+    for (const [connection, open] of this.#open) {
+      if (open.dueAtMs === undefined) continue;
+      open.dueAtMs += stoodStillMs;
+      if (open.dueAtMs > nowMs) left = true;
+      else {
+        const detail = 'it could not be judged again in time';
+        this.#close(connection, open, new ZeroTrustError('temporarily-unavailable', { detail }), detail);
+      }
+    }
+    if (left) return;
+    clearInterval(this.#overdue);
+    this.#overdue = undefined;
+  }
+
+  #close(connection: object, open: OpenConnection, error: ZeroTrustError, reason: string): void {
+    this.#forget(connection);
+    try {
+      open.close(error);
+    } catch {
+      this.#logger.error(`connection ${open.id} could not be closed`);
+    }
+    const [call] = open.calls;
+    this.#recording = this.#recording.then(() => this.#record(open, call?.context, error, reason));
+  }
+
+  /** As its peer's own, whatever they were proved as before: by now they may be nobody. */
+  async #record(
+    { id }: OpenConnection,
+    context: RequestContext | undefined,
+    { code }: ZeroTrustError,
+    reason: string,
+  ): Promise<void> {
+    const publish = (): Promise<void> =>
+      this.events.publish({
+        action: 'connection.closed',
+        outcome: 'failure',
+        delivery: 'detached',
+        target: { type: 'connection', id },
+        reason,
+        detail: { code },
+      });
+    try {
+      await (context ? RequestContext.run(context, publish) : publish());
+    } catch {
+      this.#logger.error(`connection ${id} was closed (${reason}), and that could not be recorded`);
+    }
+  }
+
+  #forget(connection: object): void {
+    this.#open.delete(connection);
+    for (const { queue } of this.#lanes) queue.delete(connection);
+    if (this.#open.size > 0) return;
+    clearInterval(this.#sweep);
+    this.#sweep = undefined;
+  }
+}
