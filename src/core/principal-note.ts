@@ -47,7 +47,7 @@ export class PrincipalNote<T> {
   /** Where its own are, or may be. */
   #placeIn(notes: readonly unknown[]): number {
     let place = 0;
-    while (place < notes.length && notes[place] !== this && notes[place] !== undefined) place += 2;
+    while (notes[place] !== this && notes[place] !== undefined) place += 2;
     return place;
   }
 }

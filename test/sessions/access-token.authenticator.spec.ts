@@ -1,5 +1,8 @@
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { judgeAgain } from '../../src/core/connections/reconsideration.js';
+import { PASSED, type JudgedCall, type Pipeline } from '../../src/core/pipeline.js';
+import { RequestContext } from '../../src/core/request-context.js';
 import { StrictFreshness } from '../../src/core/strict-freshness.js';
 import { uuidV7 } from '../../src/core/uuid-v7.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
@@ -321,10 +324,15 @@ describe('A token that is remembered', () => {
     expect(verify.mock.calls.length).toBe(1);
   });
 
-  test('comes back in no other way than it was handed over', async () => {
-    const { accessToken } = await remembered();
-    expect(await verdict(accessToken, 'cookie')).toBe('the token was handed over in another way');
-    expect(await verdict(accessToken, 'token')).toBe('accepted');
+  test.each([
+    ['token', 'cookie'],
+    ['cookie', 'token'],
+  ] as const)('as a %s comes back in no other way than it was handed over', async (delivery, another) => {
+    const { accessToken } = await remembered({ delivery });
+    const verify = verified();
+    expect(await verdict(accessToken, another)).toBe('the token was handed over in another way');
+    expect(await verdict(accessToken, delivery)).toBe('accepted');
+    expect(verify.mock.calls.length).toBe(0);
   });
 
   test('JWT-13 ends five seconds after exp by the clock of the machine, that very second included', async () => {
@@ -433,10 +441,50 @@ describe('On a handler', () => {
       return undefined;
     }
   }
+  const executionOf = (headers: Record<string, string>, handler: () => void): ExecutionContextHost =>
+    new ExecutionContextHost([{ headers, rawHeaders: Object.entries(headers).flat() }], Handlers, handler);
   const ask = (headers: Record<string, string>, handler: () => void = Handlers.prototype.usual): unknown =>
-    authenticator.authenticate(
-      new ExecutionContextHost([{ headers, rawHeaders: Object.entries(headers).flat() }], Handlers, handler),
+    authenticator.authenticate(executionOf(headers, handler));
+
+  test('a token is proved whether it is known or not, and one that is malformed is not looked at further', async () => {
+    const { accessToken, sessionId } = await open();
+    const headers = { authorization: `Bearer ${accessToken}` };
+    expect(await ask(headers)).toMatchObject({ sessionId });
+    await feed().confirm();
+    expect(ask(headers)).toMatchObject({ sessionId });
+    const verify = verified();
+    for (const text of [`${accessToken} `, `${accessToken},`, 'a b', '']) {
+      expect(() => ask({ authorization: `Bearer ${text}` })).toThrow(
+        expect.objectContaining({ detail: 'the Authorization header is malformed' }) as Error,
+      );
+    }
+    expect(verify.mock.calls.length).toBe(0);
+  });
+
+  test('a request is a use of its session; a look at what is still open is none', async () => {
+    const { accessToken, sessionId } = await remembered();
+    const execution = executionOf({ authorization: `Bearer ${accessToken}` }, Handlers.prototype.usual);
+    const context = new RequestContext({ transport: 'http', receivedAtMs: 0 });
+    const principal = { kind: 'account', subject: uuidV7(0) } as const;
+    const seen = vi.spyOn(edge.get(SessionActivity), 'seen');
+    vi.spyOn(feed(), 'isFresh').mockReturnValue(true);
+    vi.spyOn(performance, 'now').mockReturnValue(performance.now() + SEEN_EVERY_MS + 1_000);
+    vi.spyOn(edge.get(SigningKeys), 'find').mockReturnValue(await edge.get(SigningKeys).active());
+    const looking = {
+      judgeAgain: (call: JudgedCall) => authenticator.authenticate(execution, call.context) && PASSED,
+    };
+    const verdictAgain = await judgeAgain(
+      looking as unknown as Pipeline,
+      [{ execution, context, principal }],
+      0,
     );
+    expect([verdictAgain.passed, seen.mock.calls]).toEqual([true, []]);
+    await authenticator.authenticate(execution, context);
+    expect(seen.mock.calls).toEqual([[sessionId]]);
+    vi.spyOn(performance, 'now').mockReturnValue(performance.now() + SEEN_EVERY_MS + 1_000);
+    await authenticator.authenticate(execution);
+    expect(seen.mock.calls).toEqual([[sessionId], [sessionId]]);
+  });
 
   test('without a token nobody is proved; a token in a cookie is one', async () => {
     const { accessToken, sessionId } = await open({ delivery: 'cookie' });

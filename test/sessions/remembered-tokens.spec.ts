@@ -56,6 +56,20 @@ describe('verified tokens in memory', () => {
     );
   });
 
+  test('are not kept when all were forgotten since it was asked what they are', () => {
+    const tokens = new RememberedTokens(3);
+    const before = tokens.version;
+    tokens.add(keyOf('a'), tokenOf('a'), before);
+    expect(tokens.get(keyOf('a'))?.sessionId).toBe('a');
+    tokens.clear();
+    expect(tokens.version).toBeGreaterThan(before);
+    tokens.add(keyOf('b'), tokenOf('b'), before);
+    expect(tokens.size).toBe(0);
+    tokens.add(keyOf('b'), tokenOf('b'), tokens.version);
+    tokens.add(keyOf('c'), tokenOf('c'));
+    expect(tokens.size).toBe(2);
+  });
+
   test('are forgotten one by one, or all at once', () => {
     const tokens = new RememberedTokens(3);
     for (const key of ['a', 'b', 'c']) tokens.add(keyOf(key), tokenOf(key));

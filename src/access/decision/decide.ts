@@ -123,7 +123,7 @@ function listOf(permission: AccessQuestion['permission']): readonly Permission[]
   if (typeof permission === 'string') return [permission];
   const { length } = permission;
   // What goes through itself in a way of its own, or has a length that is none, says itself what is in it.
-  const isPlain = permission[Symbol.iterator] === Array.prototype[Symbol.iterator] && length > 0;
+  const isPlain = permission[Symbol.iterator] === Array.prototype[Symbol.iterator];
   if (!isPlain || !Number.isSafeInteger(length)) return [...permission];
   if (length === 1) return [permission[0] as Permission];
   // Copied by hand: V8 walks a frozen list, as every policy has, ten times as slowly by `...`.
