@@ -53,7 +53,7 @@ function tokenOf(
   isVerified: IsVerified,
 ): PresentedToken | undefined {
   const bearer = bearerOf(request, isVerified);
-  const cookie = cookies ? readCookie(request.headers?.cookie, ACCESS_COOKIE) : undefined;
+  const cookie = cookies ? readCookie(request.headers?.cookie, ACCESS_COOKIE, isVerified) : undefined;
   if (cookie === undefined) return bearer === undefined ? undefined : { token: bearer, delivery: 'token' };
   if (bearer !== undefined) {
     throw ambiguousCredentials('a bearer token and a cookie were sent');

@@ -489,7 +489,12 @@ describe('On a handler', () => {
   test('without a token nobody is proved; a token in a cookie is one', async () => {
     const { accessToken, sessionId } = await open({ delivery: 'cookie' });
     expect(ask({})).toBeUndefined();
-    expect(await ask({ cookie: `__Host-access=${accessToken}` })).toMatchObject({ sessionId });
+    const headers = { cookie: `a=b; __Host-access=${accessToken}` };
+    expect(await ask(headers)).toMatchObject({ sessionId });
+    await feed().confirm();
+    const verify = verified();
+    expect(ask(headers)).toMatchObject({ sessionId });
+    expect(verify.mock.calls.length).toBe(0);
   });
 
   test('that is strict the database is asked, on any other it is not', async () => {

@@ -127,6 +127,20 @@ describe('a Cookie header', () => {
     expect(told('__Host-access="a"')).toBe('the token is not in compact form');
   });
 
+  test('whose text was verified before is not looked at again, and every other one is', () => {
+    const asked: string[] = [];
+    const isVerified = (text: string): boolean => {
+      asked.push(text);
+      return text === '"a"';
+    };
+    expect(readCookie('b=c; __Host-access="a"', ACCESS_COOKIE, isVerified)).toBe('"a"');
+    expect(faultOf(() => readCookie('__Host-access="b"', ACCESS_COOKIE, isVerified))).toBe(
+      'invalid-credentials',
+    );
+    expect(readCookie('__Host-access=', ACCESS_COOKIE, isVerified)).toBeUndefined();
+    expect(asked).toEqual(['"a"', '"b"']);
+  });
+
   test('an empty one is none', () => {
     expect(readCookie('__Host-access=', ACCESS_COOKIE)).toBeUndefined();
     expect(readCookie('__Host-access=  ; a=b', ACCESS_COOKIE)).toBeUndefined();
