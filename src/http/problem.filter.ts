@@ -1,6 +1,6 @@
 import { Catch, Injectable, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { ServerResponse, type IncomingMessage } from 'node:http';
 import { throwError } from 'rxjs';
 import { MessageProblemFilter, messageProblemOf } from '../core/message-problem.filter.js';
 import { RequestContext } from '../core/request-context.js';
@@ -100,8 +100,8 @@ export class ProblemFilter implements ExceptionFilter {
     if (reply.raw) for (const name of [...Object.keys(fields), ...STALE]) reply.removeHeader(name);
     for (const [name, value] of Object.entries(fields)) response.setHeader(name, value);
     for (const name of STALE) response.removeHeader(name);
-    // A reason that cannot be written would keep this answer from being written too.
-    response.statusMessage = '';
+    // A reason that cannot be written would keep this answer from being written too. HTTP/2 has none.
+    if (response instanceof ServerResponse) response.statusMessage = '';
     const { httpAdapter } = this.host;
     httpAdapter.setHeader(reply, 'Content-Type', 'application/problem+json; charset=utf-8');
     // As text: adapters would otherwise put their own media type on an object.

@@ -64,7 +64,7 @@ export class RememberedTokens {
   }
 
   /** @param version as it was before anything was read of the token: nothing is kept when all was forgotten since */
-  add({ said, signature }: TokenKey, token: RememberedToken, version = this.#version): void {
+  add({ said, signature }: TokenKey, token: RememberedToken, version: number): void {
     if (this.capacity === 0 || version !== this.#version) return;
     if (this.#tokens.size >= this.capacity) {
       const [oldest] = this.#tokens.keys();

@@ -26,6 +26,20 @@ export async function asOwner<Row = Record<string, unknown>>(
   }
 }
 
+/** One who may read documents, and one who holds something else. */
+export async function storeReaderAndOther(
+  database: TestDatabase,
+  reader: string,
+  other: string,
+): Promise<void> {
+  await storeRoles(database, {
+    reader: { permissions: ['documents:read'] },
+    other: { permissions: ['invoices:read'] },
+  });
+  await storeGrant(database, reader, 'reader');
+  await storeGrant(database, other, 'other');
+}
+
 export interface StoredRole {
   readonly permissions?: readonly string[];
   readonly inherits?: readonly string[];

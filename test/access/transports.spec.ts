@@ -44,19 +44,14 @@ import { SecurityEvents } from '../../src/core/security-events.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import { ADAPTERS, ask, hostileModule, refusalOf, startHostile } from '../support/hostile.application.js';
 import { permissions } from './access.application.js';
-import { newSubject, storeGrant, storeRoles } from './access.fixtures.js';
+import { newSubject, storeGrant, storeReaderAndOther } from './access.fixtures.js';
 
 const reader = newSubject();
 const nobody = newSubject();
 let database: TestDatabase;
 beforeAll(async () => {
   database = await createTestDatabase();
-  await storeRoles(database, {
-    reader: { permissions: ['documents:read'] },
-    other: { permissions: ['invoices:read'] },
-  });
-  await storeGrant(database, reader, 'reader');
-  await storeGrant(database, nobody, 'other');
+  await storeReaderAndOther(database, reader, nobody);
 });
 afterAll(() => database.drop());
 

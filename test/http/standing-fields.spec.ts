@@ -180,6 +180,37 @@ describe('header fields that every answer bears', () => {
     ]);
   });
 
+  test('V3.4.1 what somebody set before the edge stays, and ours are there once', () => {
+    const response = answer();
+    response.setHeader('Server-Timing', 'a');
+    response.setHeader('x-request-id', 'theirs');
+    response.setHeader('X-Frame-Options', 'SAMEORIGIN');
+    fields.putOn(response, ID);
+    response.writeHead(204);
+    const expected = [...FIELDS, ['X-Request-Id', ID], ['Server-Timing', 'a']].map((pair) => pair.join(': '));
+    expect(written(response).filter((line) => /^(?!HTTP|Connection|Keep-Alive)/.test(line))).toEqual(
+      expected.sort(),
+    );
+  });
+
+  test('once the head is out, a quota is not said any more, and nothing claims that it was', () => {
+    const response = bearing();
+    response.writeHead(204);
+    sayQuota(response, '"principal";r=1;t=2', '"principal";q=5;w=60');
+    expect(response.getHeader('RateLimit')).toBeUndefined();
+  });
+
+  test('what is no name is refused as Node.js refuses it', () => {
+    for (const name of [undefined, 5, null] as unknown as string[]) {
+      for (const each of ['removeHeader', 'getHeader', 'hasHeader'] as const) {
+        const [ours, theirs] = [bearing(), setOneByOne()].map((response) =>
+          outcomeOf((asked) => asked[each](name), response),
+        );
+        expect(ours, `${each}: ${JSON.stringify(name)}`).toEqual(theirs);
+      }
+    }
+  });
+
   test('this Node.js writes answers as it is known to, so that they are written as one text', () => {
     expect(StandingFields.areOn(bearing())).toBe(true);
   });

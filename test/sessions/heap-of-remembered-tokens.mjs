@@ -9,7 +9,7 @@ const tokens = new RememberedTokens(10);
 function remember() {
   const parts = [randomBytes(30), randomBytes(300), randomBytes(64)];
   const presented = `Bearer ${parts.map((part) => part.toString('base64url')).join('.')}`;
-  tokens.add(RememberedTokens.keyOf(presented.slice('Bearer '.length)), { sessionId: 's' });
+  tokens.add(RememberedTokens.keyOf(presented.slice('Bearer '.length)), { sessionId: 's' }, tokens.version);
   return parts;
 }
 

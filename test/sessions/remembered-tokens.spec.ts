@@ -12,7 +12,7 @@ describe('verified tokens in memory', () => {
   test('are found again under their whole text, and a changed letter is another token', () => {
     const tokens = new RememberedTokens(2);
     const token = tokenOf('s');
-    tokens.add(RememberedTokens.keyOf('a.b.c'), token);
+    tokens.add(RememberedTokens.keyOf('a.b.c'), token, tokens.version);
     expect(tokens.get(RememberedTokens.keyOf('a.b.c'))).toBe(token);
     for (const other of ['a.b.d', 'A.b.c', 'a.B.c', 'a.b.c ', ' a.b.c', 'a.b.', 'a.b', '.c', 'c', '']) {
       expect(tokens.get(RememberedTokens.keyOf(other)), other).toBeUndefined();
@@ -30,7 +30,7 @@ describe('verified tokens in memory', () => {
     fc.assert(
       fc.property(fc.uniqueArray(text, { maxLength: 5 }), text, (known, other) => {
         const tokens = new RememberedTokens(10);
-        for (const each of known) tokens.add(RememberedTokens.keyOf(each), tokenOf(each));
+        for (const each of known) tokens.add(RememberedTokens.keyOf(each), tokenOf(each), tokens.version);
         const found = tokens.get(RememberedTokens.keyOf(other))?.sessionId;
         // Two with one signature, which nobody can make: the later one makes the other unknown, and nothing else.
         const laterOfOne = known.filter((each) => each.split('.')[2] === other.split('.')[2]).at(-1);
@@ -46,7 +46,7 @@ describe('verified tokens in memory', () => {
         fc.uniqueArray(fc.string({ unit: fc.constantFrom('a', 'b', 'c') }), { maxLength: 8 }),
         (most, keys) => {
           const tokens = new RememberedTokens(most);
-          for (const key of keys) tokens.add(keyOf(key), tokenOf(key));
+          for (const key of keys) tokens.add(keyOf(key), tokenOf(key), tokens.version);
           expect(tokens.size).toBe(Math.min(most, keys.length));
           for (const [at, key] of keys.entries()) {
             expect(tokens.get(keyOf(key))?.sessionId).toBe(at >= keys.length - most ? key : undefined);
@@ -66,13 +66,13 @@ describe('verified tokens in memory', () => {
     tokens.add(keyOf('b'), tokenOf('b'), before);
     expect(tokens.size).toBe(0);
     tokens.add(keyOf('b'), tokenOf('b'), tokens.version);
-    tokens.add(keyOf('c'), tokenOf('c'));
+    tokens.add(keyOf('c'), tokenOf('c'), tokens.version);
     expect(tokens.size).toBe(2);
   });
 
   test('are forgotten one by one, or all at once', () => {
     const tokens = new RememberedTokens(3);
-    for (const key of ['a', 'b', 'c']) tokens.add(keyOf(key), tokenOf(key));
+    for (const key of ['a', 'b', 'c']) tokens.add(keyOf(key), tokenOf(key), tokens.version);
     tokens.forget(keyOf('b'));
     expect(['a', 'b', 'c'].map((key) => tokens.get(keyOf(key))?.sessionId)).toEqual(['a', undefined, 'c']);
     tokens.clear();

@@ -17,7 +17,7 @@ import { RequirePermission } from '../../../src/core/route-policy.js';
 import { createTestDatabase, type TestDatabase } from '../../support/database.js';
 import { ADAPTERS, ask, startHostile } from '../../support/hostile.application.js';
 import { permissions } from '../access.application.js';
-import { newSubject, storeGrant, storeRoles } from '../access.fixtures.js';
+import { newSubject, storeGrant, storeReaderAndOther } from '../access.fixtures.js';
 import { socketOf, streamOf } from '../sockets.js';
 
 const reader = newSubject();
@@ -25,12 +25,7 @@ const nobody = newSubject();
 let database: TestDatabase;
 beforeAll(async () => {
   database = await createTestDatabase();
-  await storeRoles(database, {
-    reader: { permissions: ['documents:read'] },
-    other: { permissions: ['invoices:read'] },
-  });
-  await storeGrant(database, reader, 'reader');
-  await storeGrant(database, nobody, 'other');
+  await storeReaderAndOther(database, reader, nobody);
 });
 afterAll(() => database.drop());
 
