@@ -1,12 +1,11 @@
 import { Inject, Injectable, Module, Scope, type INestApplication, type Type } from '@nestjs/common';
 import { NestFactory, REQUEST } from '@nestjs/core';
 import { WsAdapter } from '@nestjs/platform-ws';
-import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
+import { SubscribeMessage, WebSocketGateway, WebSocketServer } from '@nestjs/websockets';
 import { EventEmitter, once } from 'node:events';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { Authenticator } from '../../src/core/authenticator.js';
+import type { WebSocketServer as Server } from 'ws';
 import { Pipeline } from '../../src/core/pipeline.js';
-import type { Principal } from '../../src/core/principal.js';
 import { RequestContext } from '../../src/core/request-context.js';
 import { Authenticated, Public, RequirePermission } from '../../src/core/route-policy.js';
 import { SystemTask } from '../../src/core/system-task.js';
@@ -19,6 +18,7 @@ import {
 } from '../support/hostile.application.js';
 import { permissions } from './access.application.js';
 import { newSubject, storeGrant, storeRoles } from './access.fixtures.js';
+import { SlowAuthenticator } from './slow.authenticator.js';
 import { socketOf, type Socket } from './sockets.js';
 
 const reader = newSubject();
@@ -73,6 +73,9 @@ async function connect(app: { url: string }, as?: string, path?: string): Promis
 
 @WebSocketGateway()
 class ReadersGateway {
+  @WebSocketServer()
+  server!: Server;
+
   @RequirePermission('documents:read')
   handleConnection(): void {
     run('connected');
@@ -287,23 +290,6 @@ describe('who may open a socket', () => {
   });
 });
 
-/** Says who somebody is when a test lets it. */
-class SlowAuthenticator extends Authenticator {
-  readonly asked: ((principal: Principal | undefined) => void)[] = [];
-  readonly #came = new EventEmitter();
-
-  override authenticate(): Promise<Principal | undefined> {
-    const answer = new Promise<Principal | undefined>((resolve) => this.asked.push(resolve));
-    this.#came.emit('asked');
-    return answer;
-  }
-
-  async next(): Promise<(principal: Principal | undefined) => void> {
-    if (this.asked.length === 0) await once(this.#came, 'asked');
-    return this.asked.shift()!;
-  }
-}
-
 describe('a message that comes before its connection was judged', () => {
   async function startSlow(): Promise<{ app: HostileApplication; slow: SlowAuthenticator }> {
     const slow = new SlowAuthenticator();
@@ -337,6 +323,27 @@ describe('a message that comes before its connection was judged', () => {
     decide({ kind: 'account', subject: reader });
     await done;
     expect(ran).toEqual(['connected of reader', 'open of undefined']);
+  });
+
+  test('RBAC-10 nor does anything reach it that is said to everybody, until it is let in', async () => {
+    const { app, slow } = await startSlow();
+    const { server } = app.app.get(ReadersGateway);
+    const tellAll = (): void => {
+      for (const client of server.clients) client.send('"news"');
+    };
+    const stranger = await connect(app);
+    const decide = await slow.next();
+    tellAll();
+    decide(undefined);
+    await stranger.closed;
+    expect(stranger.messages).toEqual([]);
+
+    const early = await connect(app);
+    const decideOther = await slow.next();
+    tellAll();
+    decideOther({ kind: 'account', subject: reader });
+    // It waited, and comes first.
+    expect(await early.say('open')).toBe('news');
   });
 
   test('RBAC-10 is of nobody when its socket went meanwhile: the gateway never hears of it', async () => {

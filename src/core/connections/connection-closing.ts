@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { dropHeld } from './held-socket.js';
 import { messageProblemOf } from '../message-problem.filter.js';
 import type { ZeroTrustError } from '../zero-trust-error.js';
 
@@ -13,6 +14,8 @@ interface SocketLike {
   terminate?(): void;
   emit?(event: string, payload: unknown): void;
   disconnect?(close: boolean): void;
+  /** What Socket.IO speaks over. */
+  readonly conn?: { close?(discard: boolean): void };
 }
 
 /** RFC 6455 7.4: 4000 and above belong to applications; 1013 is "try again later" of the IANA registry. */
@@ -23,9 +26,13 @@ const OPEN = 1;
 /** Ends a socket and says why, in the public voice: `ws` by the close frame, Socket.IO by the event `exception`. */
 export function closeSocket(client: object, error: ZeroTrustError): void {
   const socket = client as SocketLike;
+  dropHeld(client);
   if (typeof socket.disconnect === 'function') {
     socket.emit?.('exception', messageProblemOf(error));
     socket.disconnect(true);
+    // One that comes for what is left no more, or does not take it, keeps its end for a minute otherwise.
+    const { conn } = socket;
+    setTimeout(() => conn?.close?.(true), PATIENCE_MS).unref();
     return;
   }
   // Nothing is sent or delivered any more from here on.

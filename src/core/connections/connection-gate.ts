@@ -3,11 +3,15 @@ import { ModulesContainer } from '@nestjs/core';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import type { IncomingMessage } from 'node:http';
 import { closeSocket, isOpenSocket } from './connection-closing.js';
+import { holdBack, letGo } from './held-socket.js';
 import { letInOf, type Closable } from './open-connection.js';
 import { OpenConnections } from './open-connections.js';
 import { messageContextOf, PipelineGuard } from '../pipeline.guard.js';
 import { RequestContext } from '../request-context.js';
 import { ZeroTrustError } from '../zero-trust-error.js';
+
+const UNJUDGED_RECOVERY =
+  "Socket.IO's connectionStateRecovery says what a peer has missed before anybody is judged: leave it out.";
 
 /** What became of one socket at one gateway. */
 interface Admission {
@@ -66,6 +70,14 @@ export class ConnectionGate {
     carryRequest(client, rest[0]);
     const admission: Admission = { state: 'pending', settled: undefined, entered: false, context: undefined };
     this.#remember(client, gateway.constructor, admission);
+    if (recoversConnections(client)) {
+      this.#logger.error(
+        `a socket came to ${gateway.constructor.name} and was refused: ${UNJUDGED_RECOVERY}`,
+      );
+      const error = new ZeroTrustError('permission-denied', { detail: UNJUDGED_RECOVERY });
+      this.#refuse(client, admission, error);
+      return undefined;
+    }
     const execution = new ExecutionContextHost([client, ...rest], gateway.constructor as never, handler);
     execution.setType('ws');
     const context = (): RequestContext | undefined => messageContextOf(execution);
@@ -74,6 +86,7 @@ export class ConnectionGate {
       admission.state = 'admitted';
       // It may have gone meanwhile: a gateway hears of nobody after their end.
       if (!isOpenSocket(client)) return;
+      if (this.#isLetInByAll(client)) letGo(client);
       const call = letInOf(execution, context());
       if (call) this.watch(client, call);
       admission.entered = true;
@@ -84,6 +97,7 @@ export class ConnectionGate {
       admitted();
       return undefined;
     }
+    holdBack(client);
     admission.settled = verdict.then(admitted, (error: unknown) => {
       this.#refuse(client, admission, error);
     });
@@ -142,6 +156,12 @@ export class ConnectionGate {
     }
   }
 
+  #isLetInByAll(client: object): boolean {
+    for (const { state } of this.#admissions.get(client)?.values() ?? [])
+      if (state !== 'admitted') return false;
+    return true;
+  }
+
   #admissionOf(client: object, gatewayClass: object): Admission | undefined {
     return this.#admissions.get(client)?.get(gatewayClass);
   }
@@ -150,6 +170,11 @@ export class ConnectionGate {
     const admissions = this.#admissions.get(client) ?? new Map<object, Admission>();
     this.#admissions.set(client, admissions.set(gatewayClass, admission));
   }
+}
+
+/** Socket.IO gives a connection that recovers its rooms and what was said there by a secret alone, whatever was revoked. */
+function recoversConnections(client: object): boolean {
+  return 'pid' in client && client.pid !== undefined;
 }
 
 /** `ws` keeps the upgrade request nowhere; whoever judges a message looks for it where Socket.IO has it. */

@@ -6,7 +6,7 @@ import type { ZeroTrustError } from '../zero-trust-error.js';
 
 /** What stays open after it was judged: a socket or a response. */
 export interface Closable {
-  once(event: 'close' | 'disconnect', listener: () => void): unknown;
+  on(event: 'close' | 'disconnect', listener: () => void): unknown;
 }
 
 /** One call by which a connection was let in, with all that is needed to judge it again. */

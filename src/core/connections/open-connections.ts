@@ -64,12 +64,12 @@ export class OpenConnections implements OnApplicationShutdown {
     if (!open) {
       open = new OpenConnection(call.context.id, close);
       this.#open.set(connection, open);
+      // On Socket.IO a peer may send an event of any name, "close" and all: one that is connected has not ended.
       const forget = (): void => {
-        this.#forget(connection);
+        if ((connection as { readonly connected?: unknown }).connected !== true) this.#forget(connection);
       };
-      connection.once('close', forget);
-      // Socket.IO's word for it.
-      connection.once('disconnect', forget);
+      connection.on('close', forget);
+      connection.on('disconnect', forget);
       this.#sweep ??= setInterval(() => {
         this.reconsider(() => true, SWEEP_MS);
       }, SWEEP_MS).unref();

@@ -1,0 +1,405 @@
+import { Module, type INestApplication, type Type } from '@nestjs/common';
+import { IoAdapter } from '@nestjs/platform-socket.io';
+import { SubscribeMessage, WebSocketGateway, WebSocketServer } from '@nestjs/websockets';
+import { EventEmitter, once } from 'node:events';
+import { performance } from 'node:perf_hooks';
+import type { Namespace, Server, ServerOptions, Socket } from 'socket.io';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { SYSTEM_PRINCIPAL } from '../../src/access/grants/actor.js';
+import { OpenConnections } from '../../src/core/connections/open-connections.js';
+import { Pipeline } from '../../src/core/pipeline.js';
+import { RequestContext } from '../../src/core/request-context.js';
+import { Authenticated, Public, RequirePermission } from '../../src/core/route-policy.js';
+import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { ADAPTERS, type HostileOptions } from '../support/hostile.application.js';
+import { startAccess, type AccessApplication } from './access.application.js';
+import { newSubject, storeGrant, storeRoles } from './access.fixtures.js';
+import {
+  besides,
+  ioPeerOf,
+  sendUnchecked,
+  TRANSPORTS,
+  uncheckedParser,
+  type IoPeer,
+  type IoPeerOptions,
+  type TransportName,
+} from './io-peers.js';
+import { SlowAuthenticator } from './slow.authenticator.js';
+
+/** By when a replica must have felt what was revoked. */
+const FELT_WITHIN_MS = 1_000;
+const NOBODY = { code: 'authentication-required', status: 401 };
+const NOT_ALLOWED = { code: 'permission-denied', status: 403 };
+const closedFor = (why: object): object => ({ reason: 'io server disconnect', why });
+
+const reader = newSubject();
+const nobody = newSubject();
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  await storeRoles(database, { reader: { permissions: ['documents:read'] } });
+  await storeGrant(database, reader, 'reader');
+});
+afterAll(() => database.drop());
+
+/** Which methods ran, for whom. */
+const ran: string[] = [];
+const happened = new EventEmitter();
+function run(name: string): void {
+  const who = RequestContext.current()?.principal?.subject;
+  const line = `${name} of ${who === reader ? 'reader' : who === nobody ? 'nobody' : String(who)}`;
+  ran.push(line);
+  happened.emit(line);
+}
+
+let open: { end(): unknown }[] = [];
+beforeEach(() => {
+  ran.length = 0;
+});
+afterEach(async () => {
+  for (const each of open.reverse()) await each.end();
+  open = [];
+});
+
+async function start(gateways: Type[], more: Partial<HostileOptions> = {}): Promise<AccessApplication> {
+  const started = await startAccess(database, {
+    providers: gateways,
+    ...more,
+    configure: (app: INestApplication) => app.useWebSocketAdapter(new IoAdapter(app)),
+  });
+  open.push({ end: () => started.close() });
+  return started;
+}
+
+async function connect(
+  app: AccessApplication,
+  over: TransportName,
+  options: IoPeerOptions = {},
+): Promise<IoPeer> {
+  const peer = await ioPeerOf(app, over, options);
+  open.push(peer);
+  return peer;
+}
+
+@WebSocketGateway()
+class ReadersGateway {
+  @WebSocketServer()
+  server!: Server;
+
+  afterInit(server: Server): void {
+    server.use((socket: Socket, next: (refusal?: Error) => void) => {
+      void socket.join('put here by a middleware');
+      next(socket.handshake.auth['blocked'] === true ? new Error('blocked by the host') : undefined);
+    });
+  }
+
+  @RequirePermission('documents:read')
+  handleConnection(client: Socket): void {
+    run('connected');
+    void client.join('readers');
+  }
+
+  handleDisconnect(): void {
+    run('disconnected');
+  }
+
+  @SubscribeMessage('open')
+  @Public()
+  open(): string {
+    run('open');
+    return 'open to all';
+  }
+
+  @SubscribeMessage('mine')
+  @Authenticated()
+  mine(_client: Socket, data: unknown): object {
+    run('mine');
+    return { heard: data };
+  }
+
+  @SubscribeMessage('write')
+  @RequirePermission('documents:write')
+  write(): string {
+    run('write');
+    return 'written';
+  }
+}
+
+@WebSocketGateway({ namespace: 'lobby' })
+class LobbyGateway {
+  @Public()
+  handleConnection(): void {
+    run('lobby');
+  }
+
+  @SubscribeMessage('mine')
+  @Authenticated()
+  mine(): string {
+    run('mine in the lobby');
+    return 'mine';
+  }
+}
+
+@WebSocketGateway({ namespace: /^\/room-\d+$/ as never })
+class RoomsGateway {
+  @WebSocketServer()
+  server!: Namespace;
+
+  @RequirePermission('documents:read')
+  handleConnection(client: Socket): void {
+    run(client.nsp.name);
+  }
+
+  @SubscribeMessage('where')
+  @RequirePermission('documents:read')
+  where(client: Socket): string {
+    return client.nsp.name;
+  }
+}
+
+describe.each(Object.keys(TRANSPORTS) as TransportName[])('Socket.IO %s', (over) => {
+  test.each(ADAPTERS)(
+    'RBAC-10 beside %s: a connection is judged by the policy of handleConnection, each message by its own',
+    async (adapter) => {
+      const started = await start([ReadersGateway], { adapter });
+      const [anonymous, unentitled, entitled] = [
+        await connect(started, over),
+        await connect(started, over, { as: nobody }),
+        await connect(started, over, { as: reader }),
+      ];
+      expect(await anonymous.ended).toEqual(closedFor(NOBODY));
+      expect(await unentitled.ended).toEqual(closedFor(NOT_ALLOWED));
+      expect(anonymous.heard).toEqual([['exception', NOBODY]]);
+      expect(unentitled.heard).toEqual([['exception', NOT_ALLOWED]]);
+      expect(await entitled.ask('mine', { some: 'thing' })).toEqual({ heard: { some: 'thing' } });
+      expect(await entitled.ask('open')).toBe('open to all');
+      // Neither of the others was connected, so neither is disconnected.
+      expect(ran).toEqual(['connected of reader', 'mine of reader', 'open of undefined']);
+      expect(started.events).toMatchObject([
+        { action: 'authentication.refused', transport: 'ws', handler: 'ReadersGateway.handleConnection' },
+        { action: 'access.refused', handler: 'ReadersGateway.handleConnection', actor: nobody },
+      ]);
+      const gone = once(happened, 'disconnected of reader');
+      entitled.end();
+      await gone;
+    },
+  );
+
+  test('RBAC-10 a refused message is told of in the public voice: once, and it is not acknowledged', async () => {
+    const started = await start([ReadersGateway]);
+    const peer = await connect(started, over, { as: reader });
+    const acknowledged = vi.fn();
+    peer.socket.emit('write', { secret: 'plan' }, acknowledged);
+    expect(await peer.ask('open')).toBe('open to all');
+    await vi.waitUntil(() => peer.heard.length > 0);
+    expect(peer.heard).toEqual([['exception', NOT_ALLOWED]]);
+    expect(await peer.ask('open')).toBe('open to all');
+    expect(acknowledged).not.toHaveBeenCalled();
+    expect(ran).not.toContain('write of reader');
+    expect(started.events).toMatchObject([{ action: 'access.refused', handler: 'ReadersGateway.write' }]);
+  });
+
+  test('RBAC-13 is closed within a second when the grant is revoked on another replica, and gets nothing any more', async () => {
+    const [here, there] = [await start([ReadersGateway]), await start([ReadersGateway])];
+    const subject = newSubject();
+    const grant = await there.give(subject, 'reader');
+    const [revoked, kept] = [
+      await connect(here, over, { as: subject }),
+      await connect(here, over, { as: reader }),
+    ];
+    for (const peer of [revoked, kept]) expect(await peer.ask('open')).toBe('open to all');
+    const { server } = here.app.get(ReadersGateway);
+    const tellAll = async (news: string): Promise<void> => {
+      server.emit('news', news);
+      server.to('readers').emit('news', `${news}, to the room`);
+      await vi.waitUntil(() => kept.heard.some(([, said]) => said === `${news}, to the room`));
+    };
+    await tellAll('before');
+    await vi.waitUntil(() => revoked.heard.length === 2);
+    const revokedAtMs = performance.now();
+    await there.grants.revoke(grant, SYSTEM_PRINCIPAL);
+    expect(await revoked.ended).toEqual(closedFor(NOT_ALLOWED));
+    expect(performance.now() - revokedAtMs).toBeLessThan(FELT_WITHIN_MS);
+    await tellAll('after');
+    expect(revoked.heard).toEqual([
+      ['news', 'before'],
+      ['news', 'before, to the room'],
+      ['exception', NOT_ALLOWED],
+    ]);
+    expect(here.events.filter(({ action }) => action === 'connection.closed')).toMatchObject([
+      { actor: subject, detail: { code: 'permission-denied' } },
+    ]);
+    // It does not come back by itself, and is refused when it is told to.
+    expect(revoked.socket.active).toBe(false);
+    const refused = once(revoked.socket as never, 'exception');
+    revoked.socket.connect();
+    expect(await refused).toEqual([NOT_ALLOWED]);
+  });
+
+  test('RBAC-13 stays in sight whatever it sends, events with the names of an end included', async () => {
+    @WebSocketGateway({ parser: uncheckedParser })
+    class CarelessGateway {
+      @WebSocketServer()
+      server!: Server;
+
+      @RequirePermission('documents:read')
+      handleConnection(): void {
+        run('connected');
+      }
+    }
+    for (const [gateway, options, names] of [
+      [ReadersGateway, {}, ['close', 'end', 'error', 'finish']],
+      // A parser that lets through the names that Socket.IO keeps for itself, as that for MessagePack does.
+      [CarelessGateway, { parser: uncheckedParser }, ['close', 'disconnect', 'disconnecting']],
+    ] as const) {
+      const here = await start([gateway]);
+      const subject = newSubject();
+      const grant = await here.give(subject, 'reader');
+      const connected = once(happened, `connected of ${subject}`);
+      const peer = await connect(here, over, { as: subject, ...options });
+      await connected;
+      const [socket] = here.app.get<{ server: Server }>(gateway).server.sockets.sockets.values();
+      for (const name of names) {
+        const heard = once(socket as never, name).catch(() => undefined);
+        sendUnchecked(peer, name);
+        await heard;
+      }
+      expect(here.app.get(OpenConnections).size).toBe(1);
+      await here.grants.revoke(grant, SYSTEM_PRINCIPAL);
+      expect(await peer.ended).toEqual(closedFor(NOT_ALLOWED));
+      expect(here.app.get(OpenConnections).size).toBe(0);
+    }
+  });
+
+  test('RBAC-10 what is said to everybody or to a room reaches nobody who was not let in, and then whoever was', async () => {
+    const slow = new SlowAuthenticator();
+    @Module({})
+    class SlowIdentityModule {
+      constructor(pipeline: Pipeline) {
+        pipeline.useAuthenticator(slow);
+      }
+    }
+    const started = await start([ReadersGateway], { withIdentity: false, imports: [SlowIdentityModule] });
+    const { server } = started.app.get(ReadersGateway);
+    const tellAll = (news: string): void => {
+      server.emit('news', news);
+      server.to('put here by a middleware').emit('news', `${news}, to the room`);
+      for (const socket of server.sockets.sockets.values()) socket.emit('news', `${news}, to each`);
+    };
+    const stranger = await connect(started, over);
+    const decide = await slow.next();
+    tellAll('before');
+    decide(undefined);
+    expect(await stranger.ended).toEqual(closedFor(NOBODY));
+    expect(stranger.heard).toEqual([['exception', NOBODY]]);
+
+    const early = await connect(started, over);
+    const decideOther = await slow.next();
+    const connected = once(happened, 'connected of reader');
+    tellAll('meanwhile');
+    decideOther({ kind: 'account', subject: reader });
+    await connected;
+    tellAll('after');
+    server.to('readers').emit('news', 'the last');
+    await vi.waitUntil(() => early.heard.some(([, news]) => news === 'the last'));
+    // What was said to it alone waited.
+    expect(early.heard.map(([, news]) => news)).toEqual([
+      'meanwhile, to each',
+      'after',
+      'after, to the room',
+      'after, to each',
+      'the last',
+    ]);
+  });
+
+  test('RBAC-10 each namespace is a connection of its own, dynamic ones too, and one refusal ends what they share', async () => {
+    const started = await start([ReadersGateway, LobbyGateway, RoomsGateway]);
+    const guest = await connect(started, over, { namespace: '/lobby' });
+    expect(await refusalIn(guest, 'mine')).toEqual(NOBODY);
+    const sneaking = await besides(guest, '/room-1');
+    expect([await sneaking.ended, await guest.ended]).toEqual([
+      closedFor(NOBODY),
+      { reason: 'io server disconnect', why: NOBODY },
+    ]);
+    const unentitled = await connect(started, over, { as: nobody, namespace: '/lobby' });
+    expect(await unentitled.ask('mine')).toBe('mine');
+    expect(await (await besides(unentitled, '/')).ended).toEqual(closedFor(NOT_ALLOWED));
+    await unentitled.ended;
+
+    const entitled = await connect(started, over, { as: reader });
+    const [first, second] = [await besides(entitled, '/room-1'), await besides(entitled, '/room-2')];
+    expect([await first.ask('where'), await second.ask('where')]).toEqual(['/room-1', '/room-2']);
+    first.end();
+    expect(await second.ask('where')).toBe('/room-2');
+    expect(await entitled.ask('open')).toBe('open to all');
+    await expect(besides(entitled, '/room-x')).rejects.toThrow('Invalid namespace');
+    expect(ran.filter((line) => line.startsWith('/')).sort()).toEqual([
+      '/room-1 of reader',
+      '/room-2 of reader',
+    ]);
+  });
+
+  test('RBAC-10 a middleware of the host runs first: whom it refuses nobody judges, whom it lets in is judged', async () => {
+    const started = await start([ReadersGateway]);
+    await expect(connect(started, over, { as: reader, auth: { blocked: true } })).rejects.toThrow(
+      'blocked by the host',
+    );
+    expect([ran, started.events]).toEqual([[], []]);
+    const unentitled = await connect(started, over, { as: nobody, auth: { blocked: false } });
+    expect(await unentitled.ended).toEqual(closedFor(NOT_ALLOWED));
+  });
+
+  test('RBAC-10 RBAC-13 whoever reconnects is judged anew', async () => {
+    const started = await start([ReadersGateway]);
+    const subject = newSubject();
+    const grant = await started.give(subject, 'reader');
+    const peer = await connect(started, over, {
+      as: subject,
+      ...{ reconnection: true, reconnectionDelay: 10, reconnectionDelayMax: 10 },
+    });
+    expect(await peer.ask('open')).toBe('open to all');
+    const again = once(happened, `connected of ${subject}`);
+    peer.socket.io.engine.close();
+    await again;
+    expect(await peer.ask('mine', 1)).toEqual({ heard: 1 });
+    const refused = once(peer.socket as never, 'exception');
+    await started.grants.revoke(grant, SYSTEM_PRINCIPAL);
+    expect(await refused).toEqual([NOT_ALLOWED]);
+    expect(ran.filter((line) => line === `connected of ${subject}`)).toHaveLength(2);
+    expect(ran).toContain(`disconnected of ${subject}`);
+  });
+
+  test('RBAC-13 nobody is let in where Socket.IO would say what was missed before anybody is judged', async () => {
+    @WebSocketGateway({ connectionStateRecovery: {} } satisfies Partial<ServerOptions>)
+    class RecoveringGateway {
+      @Public()
+      handleConnection(): void {
+        run('connected');
+      }
+    }
+    const peer = await connect(await start([RecoveringGateway]), over, { as: reader });
+    expect(await peer.ended).toEqual(closedFor(NOT_ALLOWED));
+    expect(ran).toEqual([]);
+  });
+});
+
+/** What is said of a message that nobody acknowledges. */
+async function refusalIn({ socket }: IoPeer, event: string): Promise<unknown> {
+  const refused = once(socket as never, 'exception');
+  socket.emit(event, {});
+  return ((await refused) as unknown[])[0];
+}
+
+test('RBAC-13 a peer that fetches nothing any more keeps no connection', async () => {
+  const started = await start([ReadersGateway]);
+  const { engine } = started.app.get(ReadersGateway).server;
+  const url = `${started.url}/socket.io/?EIO=4&transport=polling`;
+  const opened = await (await fetch(url)).text();
+  const { sid } = JSON.parse(opened.slice(1)) as { sid: string };
+  const headers = { 'content-type': 'text/plain;charset=UTF-8' };
+  await fetch(`${url}&sid=${sid}`, { method: 'POST', headers, body: '40' });
+  expect(engine.clientsCount).toBe(1);
+  const askedAtMs = performance.now();
+  await vi.waitUntil(() => engine.clientsCount === 0, { timeout: 20_000 });
+  expect(performance.now() - askedAtMs).toBeLessThan(5_000);
+});
