@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { runsWithRedis } from './test/support/redis.ts';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
@@ -14,7 +15,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.spec.ts'],
     // They need a Chromium: vitest.browser.config.ts.
-    exclude: ['test/browser/**'],
+    exclude: ['test/browser/**', ...(runsWithRedis() ? [] : ['test/access/queue.spec.ts'])],
     globalSetup: ['test/support/global-setup.ts'],
     setupFiles: ['test/support/setup.ts'],
     isolate: false,

@@ -1,6 +1,7 @@
 // `npm test`: every check that must hold, in one run; the last line is `N passed, N failed`.
-//   npm test                    everything that needs nothing but Node.js
+//   npm test                    everything that needs nothing but Node.js, and with Redis where that is installed
 //   TEST_BROWSER=on npm test    the tests in a real Chromium too, as .ci/run does
+//   TEST_REDIS=on npm test      a Redis that is missing is a failure, as in .ci/run
 //   npm test -- --help          this text
 import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
@@ -11,6 +12,9 @@ if (process.argv.includes('--help')) {
   console.log('npm test: lint, format, types, build, unit and end-to-end tests, ledgers. Takes no options.');
   console.log(
     'TEST_BROWSER=on: the tests in a real Chromium too (CHROMIUM_PATH, default /usr/bin/chromium).',
+  );
+  console.log(
+    'TEST_REDIS=on: fails without a Redis (REDIS_SERVER_PATH, default /usr/bin/redis-server), which else leaves out what needs it.',
   );
   console.log(
     'TEST_DATABASE_URL: a login that may create databases and roles; default: an embedded PostgreSQL.',

@@ -9,7 +9,8 @@ import type { TaskPolicy } from './task-policy.js';
 // The metadata keys of @nestjs/schedule and @nestjs/bullmq, so that neither has to be installed.
 const SCHEDULER_TYPE = 'SCHEDULER_TYPE';
 const SCHEDULER_NAME = 'SCHEDULER_NAME';
-const PROCESSOR_METADATA = 'bullmq:processor_metadata';
+/** `@Processor()` of `@nestjs/bullmq`, on the class. */
+export const PROCESSOR_METADATA = 'bullmq:processor_metadata';
 /** The one method of a `WorkerHost` that is called with jobs; its `@OnWorkerEvent()` methods only hear of them. */
 const PROCESS = 'process';
 
