@@ -26,9 +26,8 @@ export interface TokenKey {
   readonly signature: string;
 }
 
-interface Kept {
+interface Kept extends RememberedToken {
   readonly said: string;
-  readonly token: RememberedToken;
 }
 
 /**
@@ -60,7 +59,7 @@ export class RememberedTokens {
 
   get({ said, signature }: TokenKey): RememberedToken | undefined {
     const kept = this.#tokens.get(signature);
-    return kept?.said === said ? kept.token : undefined;
+    return kept?.said === said ? kept : undefined;
   }
 
   /** @param version as it was before anything was read of the token: nothing is kept when all was forgotten since */
@@ -70,7 +69,7 @@ export class RememberedTokens {
       const [oldest] = this.#tokens.keys();
       if (oldest !== undefined) this.#tokens.delete(oldest);
     }
-    this.#tokens.set(signature, { said: copyOf(said), token });
+    this.#tokens.set(signature, keptOf(copyOf(said), token));
   }
 
   forget({ signature }: TokenKey): void {
@@ -81,6 +80,26 @@ export class RememberedTokens {
     this.#version += 1;
     this.#tokens.clear();
   }
+}
+
+/** What each request looks at comes first: of many tokens none is in a processor's cache, and each line of it is a wait. */
+function keptOf(said: string, token: RememberedToken): Kept {
+  const { principal, delivery, kid, seenAtMs, endsAtMs, endsAtSeconds } = token;
+  const { sessionId, subject, clientId, feedSeq } = token;
+  return {
+    said,
+    principal,
+    delivery,
+    kid,
+    clearAsOf: token.clearAsOf,
+    seenAtMs,
+    endsAtMs,
+    endsAtSeconds,
+    sessionId,
+    subject,
+    clientId,
+    feedSeq,
+  };
 }
 
 /** A part of a text may keep the whole of it in memory. */

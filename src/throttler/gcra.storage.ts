@@ -16,6 +16,8 @@ const SWEEP_INTERVAL_US = 60_000_000;
 
 /** Places of the table that is made first; it doubles until all its keys have one. */
 const FIRST_PLACES = 1_024;
+/** Of a place; the second one is its generation. */
+const NUMBERS = 2;
 
 /**
  * The kit's throttler storage: in this process, synchronous, one number a key, with a bounded number of keys.
@@ -34,10 +36,11 @@ export class GcraStorage extends RequestCounter implements ThrottlerStorage {
   readonly #maxKeys: number;
   /** Where the numbers of a key are: side by side, for an object with a number of its own is three places in memory. */
   readonly #places = new Map<string, number>();
-  /** Theoretical arrival times, in microseconds since the epoch. */
-  #arrivals = new Float64Array(FIRST_PLACES);
-  /** How often a place was given away: who found a key there looks whether it still is that key's. */
-  #generations = new Uint32Array(FIRST_PLACES);
+  /**
+   * Two numbers a place, side by side: the theoretical arrival time, in microseconds since the epoch, and how often the place
+   * was given away, by which who found a key there sees whether it still is that key's.
+   */
+  #numbers = new Float64Array(FIRST_PLACES * NUMBERS);
   readonly #free: number[] = [];
   #used = 0;
   /** Arrival times of keys that had to leave; made when the first one has to. */
@@ -65,10 +68,10 @@ export class GcraStorage extends RequestCounter implements ThrottlerStorage {
     // The second half is for a clock that was set back.
     if (nowUs >= this.#nextSweepUs || nowUs < this.#nextSweepUs - SWEEP_INTERVAL_US) this.#sweep(nowUs);
     const place = typeof key === 'string' ? this.#placeOf(key, nowUs) : this.#foundOf(key, nowUs);
-    const startUs = startingTime(this.#arrivals[place] ?? 0, limit, nowUs);
+    const startUs = startingTime(this.#arrivalAt(place), limit, nowUs);
     const allowed = allows(startUs, limit, nowUs);
     const arrivalUs = allowed ? startUs + limit.intervalUs : startUs;
-    this.#arrivals[place] = arrivalUs;
+    this.#numbers[place * NUMBERS] = arrivalUs;
     return outcomeOf(allowed, arrivalUs, limit, nowUs);
   }
 
@@ -95,12 +98,20 @@ export class GcraStorage extends RequestCounter implements ThrottlerStorage {
 
   /** What was found under a key counts as long as the table holds it. */
   #foundOf(key: CountedKey, nowUs: number): number {
-    if (key.counter === this && this.#generations[key.place] === key.generation) return key.place;
+    if (key.counter === this && this.#generationOf(key.place) === key.generation) return key.place;
     const place = this.#placeOf(key.text, nowUs);
     key.counter = this;
     key.place = place;
-    key.generation = this.#generations[place] ?? 0;
+    key.generation = this.#generationOf(place);
     return place;
+  }
+
+  #arrivalAt(place: number): number {
+    return this.#numbers[place * NUMBERS] ?? 0;
+  }
+
+  #generationOf(place: number): number {
+    return this.#numbers[place * NUMBERS + 1] ?? 0;
   }
 
   #admit(key: string, nowUs: number): number {
@@ -108,19 +119,17 @@ export class GcraStorage extends RequestCounter implements ThrottlerStorage {
     // The slot is asked only while a flood is felt; else a new key costs no hash.
     const arrivalUs = nowUs < this.#overflowUntilUs ? (this.#overflow[this.#slotOf(key)] ?? 0) : 0;
     const place = this.#free.pop() ?? this.#nextPlace();
-    this.#arrivals[place] = arrivalUs;
+    this.#numbers[place * NUMBERS] = arrivalUs;
     this.#places.set(key, place);
     return place;
   }
 
   #nextPlace(): number {
-    const { length } = this.#arrivals;
-    if (this.#used === length) {
-      const [arrivals, generations] = [this.#arrivals, this.#generations];
-      this.#arrivals = new Float64Array(length * 2);
-      this.#arrivals.set(arrivals);
-      this.#generations = new Uint32Array(length * 2);
-      this.#generations.set(generations);
+    const { length } = this.#numbers;
+    if (this.#used * NUMBERS === length) {
+      const numbers = this.#numbers;
+      this.#numbers = new Float64Array(length * 2);
+      this.#numbers.set(numbers);
     }
     this.#used += 1;
     return this.#used - 1;
@@ -139,7 +148,7 @@ export class GcraStorage extends RequestCounter implements ThrottlerStorage {
       }
       if (next.done) break;
       const [key, place] = next.value;
-      const arrivalUs = this.#arrivals[place] ?? 0;
+      const arrivalUs = this.#arrivalAt(place);
       if (leaving === undefined || arrivalUs < leastUs) [leaving, left, leastUs] = [key, place, arrivalUs];
     }
     if (leaving === undefined) return;
@@ -158,13 +167,13 @@ export class GcraStorage extends RequestCounter implements ThrottlerStorage {
   #sweep(nowUs: number): void {
     this.#nextSweepUs = nowUs + SWEEP_INTERVAL_US;
     for (const [key, place] of this.#places) {
-      if ((this.#arrivals[place] ?? 0) <= nowUs) this.#forget(key, place);
+      if (this.#arrivalAt(place) <= nowUs) this.#forget(key, place);
     }
   }
 
   #forget(key: string, place: number): void {
     this.#places.delete(key);
-    this.#generations[place] = (this.#generations[place] ?? 0) + 1;
+    this.#numbers[place * NUMBERS + 1] = this.#generationOf(place) + 1;
     this.#free.push(place);
   }
 

@@ -16,17 +16,38 @@ describe('a principal that is remembered', () => {
     expect(() => Object.assign(principal, { subject: 'b' })).toThrow(TypeError);
   });
 
-  test('keeps one thing for each owner, and each principal its own', () => {
+  test('keeps one thing for each of two owners, and each principal its own; for a third it has no room', () => {
     const [first, second] = [new RememberedPrincipal(somebody), new RememberedPrincipal(somebody)];
-    const owners = Array.from({ length: 5 }, () => new PrincipalNote<number>());
+    const owners = Array.from({ length: 3 }, () => new PrincipalNote<number>());
     for (const [at, owner] of owners.entries()) {
       expect(owner.of(first)).toBeUndefined();
       owner.keep(first, at);
     }
-    expect(owners.map((owner) => owner.of(first))).toEqual([0, 1, 2, 3, 4]);
+    expect(owners.map((owner) => owner.of(first))).toEqual([0, 1, undefined]);
     expect(owners.map((owner) => owner.of(second))).toEqual(owners.map(() => undefined));
-    owners[1]?.keep(first, 10);
-    expect(owners.map((owner) => owner.of(first))).toEqual([0, 10, 2, 3, 4]);
+    for (const owner of owners.toReversed()) owner.keep(first, 10);
+    owners[2]?.keep(second, 20);
+    expect(owners.map((owner) => owner.of(first))).toEqual([10, 10, undefined]);
+    expect(owners.map((owner) => owner.of(second))).toEqual([undefined, undefined, 20]);
+  });
+
+  test('what was kept at another version of what its owner knows does not count', () => {
+    const principal = new RememberedPrincipal(somebody);
+    const [one, other] = [new PrincipalNote<string>(), new PrincipalNote<string>()];
+    one.keep(principal, 'one', 1);
+    other.keep(principal, 'other', 2);
+    expect([one.of(principal, 1), one.of(principal, 2), one.of(principal)]).toEqual([
+      'one',
+      undefined,
+      undefined,
+    ]);
+    expect([other.of(principal, 1), other.of(principal, 2)]).toEqual([undefined, 'other']);
+    one.keep(principal, 'newer', 2);
+    expect([one.of(principal, 1), one.of(principal, 2), other.of(principal, 2)]).toEqual([
+      undefined,
+      'newer',
+      'other',
+    ]);
   });
 
   test('a principal of another authenticator keeps nothing, nor does a copy or one that says it is', () => {

@@ -8,11 +8,7 @@ import { UnitOfWork } from '../../database/unit-of-work.js';
 import { FreshnessFeed } from '../../freshness/freshness.feed.js';
 import { AccessSettings } from '../access.settings.js';
 import { HeldTable, placesOf, type PermissionPlaces } from './held.js';
-import {
-  RememberedPermissions,
-  type ReadPermissions,
-  type RememberedTable,
-} from './remembered-permissions.js';
+import { RememberedPermissions, type ReadPermissions } from './remembered-permissions.js';
 import { kindOf } from '../grants/scope.js';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -70,7 +66,7 @@ interface HeldRow {
 export class HeldPermissions {
   readonly #logger = new Logger('AccessModule');
   readonly #remembered = new RememberedPermissions(MAX_REMEMBERED);
-  readonly #ofPrincipal = new PrincipalNote<RememberedTable>();
+  readonly #ofPrincipal = new PrincipalNote<HeldTable>();
   readonly #ofRequest = new WeakMap<RequestContext, Promise<HeldTable>>();
   readonly #ofSystem = new WeakMap<Principal, HeldTable>();
   /** Subjects who hold the same share one table, by what was read: many hold one role, and memory is slow. */
@@ -108,11 +104,13 @@ export class HeldPermissions {
     if (principal.kind === 'system') return this.#declared(principal);
     const nowMs = performance.now();
     if (!this.feed.isFresh(nowMs)) return undefined;
-    const noted = this.#ofPrincipal.of(principal)?.heldAt(nowMs);
+    const { version } = this.#remembered;
+    const noted = this.#ofPrincipal.of(principal, version);
     if (noted) return noted;
     const found = this.#remembered.get(keyOf(principal.subject), nowMs);
-    if (found) this.#ofPrincipal.keep(principal, found);
-    return found?.heldAt(nowMs);
+    // What ends by itself tells nobody: it is looked up, and looked at, each time.
+    if (found && found.endsAtMs === undefined) this.#ofPrincipal.keep(principal, found.held, version);
+    return found?.held;
   }
 
   /** What the principal of this request holds; asked of the database at most once a request. */

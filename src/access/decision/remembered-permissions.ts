@@ -9,25 +9,10 @@ export interface ReadPermissions {
 }
 
 /** What was read of one subject, as long as it counts. */
-export class RememberedTable {
-  #held: HeldTable | undefined;
-  readonly #endsAtMs: number | undefined;
-
-  /** @param endsAtMs of `performance.now()`; undefined when it does not end by itself */
-  constructor(held: HeldTable, endsAtMs: number | undefined) {
-    this.#held = held;
-    this.#endsAtMs = endsAtMs;
-  }
-
-  /** Undefined once it does not count any more. @param nowMs of `performance.now()` */
-  heldAt(nowMs: number): HeldTable | undefined {
-    return this.#endsAtMs === undefined || nowMs < this.#endsAtMs ? this.#held : undefined;
-  }
-
-  /** Tells whoever holds on to it, and lets go of the table. */
-  forget(): void {
-    this.#held = undefined;
-  }
+export interface RememberedTable {
+  readonly held: HeldTable;
+  /** Of `performance.now()`; undefined when it does not end by itself. */
+  readonly endsAtMs: number | undefined;
 }
 
 /**
@@ -45,11 +30,16 @@ export class RememberedPermissions {
     return this.#subjects.size;
   }
 
+  /** Whoever has kept what was read looks whether it still is the one of then: else it may not count any more. */
+  get version(): number {
+    return this.#version;
+  }
+
   /** @param nowMs of `performance.now()`, for who has asked it already */
   get(subject: string, nowMs = performance.now()): RememberedTable | undefined {
     const known = this.#subjects.get(subject);
-    if (!known || known.heldAt(nowMs)) return known;
-    this.#drop(subject);
+    if (!known || known.endsAtMs === undefined || nowMs < known.endsAtMs) return known;
+    this.#subjects.delete(subject);
     return undefined;
   }
 
@@ -61,29 +51,22 @@ export class RememberedPermissions {
     if (version === this.#version) {
       if (this.#subjects.size >= this.capacity) {
         const [oldest] = this.#subjects.keys();
-        if (oldest !== undefined) this.#drop(oldest);
+        if (oldest !== undefined) this.#subjects.delete(oldest);
       }
       const endsAtMs = secondsToChange === undefined ? undefined : askedAtMs + secondsToChange * 1000;
-      this.#drop(subject);
-      this.#subjects.set(subject, new RememberedTable(held, endsAtMs));
+      this.#subjects.delete(subject);
+      this.#subjects.set(subject, { held, endsAtMs });
     }
     return held;
   }
 
   forget(subject: string): void {
     this.#version += 1;
-    this.#drop(subject);
+    this.#subjects.delete(subject);
   }
 
   forgetAll(): void {
     this.#version += 1;
-    for (const known of this.#subjects.values()) known.forget();
     this.#subjects.clear();
-  }
-
-  /** Who holds on to it would not hear of a change any more. */
-  #drop(subject: string): void {
-    this.#subjects.get(subject)?.forget();
-    this.#subjects.delete(subject);
   }
 }
