@@ -215,9 +215,11 @@ describe('the memory', () => {
   test('keeps no more subjects than it may, and the newest of them', async () => {
     const memory = new RememberedPermissions(2);
     for (const subject of ['a', 'b', 'c']) await memory.read(subject, () => holding(subject));
-    expect([memory.size, memory.get('a'), memory.get('c')?.held.permissions()]).toEqual(
-      [2, undefined, ['c']],
-    );
+    expect([memory.size, memory.get('a'), memory.get('c')?.held.permissions()]).toEqual([
+      2,
+      undefined,
+      ['c'],
+    ]);
   });
 
   test('whoever has kept what was read sees by the version that something changed, whatever it was', async () => {
