@@ -7,7 +7,7 @@ export const TRANSPORTS = {
   'over a websocket alone': ['websocket'],
   'over polling that upgrades': ['polling', 'websocket'],
 } as const;
-export type TransportName = keyof typeof TRANSPORTS;
+export type IoTransport = keyof typeof TRANSPORTS;
 
 /** The type of a packet that holds one, in the protocol of Socket.IO. */
 const EVENT = 2;
@@ -32,7 +32,7 @@ export interface IoPeerOptions extends Partial<ManagerOptions & SocketOptions> {
 /** Opens a connection as somebody or nobody, and waits until the server has greeted it. Whether it stays is another question. */
 export async function ioPeerOf(
   { url }: { readonly url: string },
-  transport: TransportName,
+  transport: IoTransport,
   { as, namespace = '', ...options }: IoPeerOptions = {},
 ): Promise<IoPeer> {
   const socket = io(url + namespace, {

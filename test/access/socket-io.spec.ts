@@ -22,7 +22,7 @@ import {
   uncheckedParser,
   type IoPeer,
   type IoPeerOptions,
-  type TransportName,
+  type IoTransport,
 } from './io-peers.js';
 import { SlowAuthenticator } from './slow.authenticator.js';
 
@@ -73,7 +73,7 @@ async function start(gateways: Type[], more: Partial<HostileOptions> = {}): Prom
 
 async function connect(
   app: AccessApplication,
-  over: TransportName,
+  over: IoTransport,
   options: IoPeerOptions = {},
 ): Promise<IoPeer> {
   const peer = await ioPeerOf(app, over, options);
@@ -157,7 +157,7 @@ class RoomsGateway {
   }
 }
 
-describe.each(Object.keys(TRANSPORTS) as TransportName[])('Socket.IO %s', (over) => {
+describe.each(Object.keys(TRANSPORTS) as IoTransport[])('Socket.IO %s', (over) => {
   test.each(ADAPTERS)(
     'RBAC-10 beside %s: a connection is judged by the policy of handleConnection, each message by its own',
     async (adapter) => {

@@ -1,14 +1,22 @@
-import { Controller, Logger, type ExecutionContext } from '@nestjs/common';
+import {
+  Controller,
+  Logger,
+  type ExecutionContext,
+  type INestApplication,
+  type WebSocketAdapter,
+} from '@nestjs/common';
 import {
   ClientProxyFactory,
   MessagePattern,
   Transport,
   type MicroserviceOptions,
 } from '@nestjs/microservices';
+import { IoAdapter } from '@nestjs/platform-socket.io';
 import { WsAdapter } from '@nestjs/platform-ws';
 import { Test } from '@nestjs/testing';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { once } from 'node:events';
+import { Agent } from 'node:http';
 import type { AddressInfo, Server } from 'node:net';
 import { lastValueFrom } from 'rxjs';
 import { afterEach, describe, expect, test, vi } from 'vitest';
@@ -20,6 +28,7 @@ import { Public } from '../../src/core/route-policy.js';
 import { GcraStorage } from '../../src/throttler/gcra.storage.js';
 import { ThrottleStages } from '../../src/throttler/throttle.stages.js';
 import { resolveThrottlingOptions, type ThrottlingOptions } from '../../src/throttler/throttling.options.js';
+import { ioPeerOf, TRANSPORTS, type IoTransport } from '../access/io-peers.js';
 import { FrozenClock } from './frozen-clock.js';
 import { limitedModule } from './limited.application.js';
 
@@ -61,12 +70,30 @@ async function say(url: string, localAddress: string, times: number): Promise<nu
   return said;
 }
 
+/** The same over Socket.IO, by a client that names another address in front of it each time. */
+async function sayByIo(url: string, over: IoTransport, localAddress: string, times: number): Promise<number> {
+  const agent = new Agent({ localAddress }) as unknown as string;
+  const extraHeaders = { 'x-forwarded-for': `192.0.2.${times}` };
+  const peer = await ioPeerOf({ url }, over, { agent, extraHeaders });
+  let said = 0;
+  for (let at = 0; at < times; at += 1) {
+    const before = peer.heard.length;
+    peer.socket.emit('say', {});
+    await vi.waitUntil(() => peer.heard.length > before);
+    if (peer.heard.at(-1)?.[0] === 'said') said += 1;
+  }
+  peer.end();
+  return said;
+}
+
 afterEach(() => {
   vi.restoreAllMocks();
 });
 
 describe('limits of messages', () => {
-  test('websocket messages are counted by the peer: a second socket brings nothing, another peer is free', async () => {
+  async function startChat(
+    adapterOf: (app: INestApplication) => WebSocketAdapter,
+  ): Promise<INestApplication> {
     const testing = await Test.createTestingModule({
       imports: [
         limitedModule({ controllers: [], gateways: [ChatGateway], throttling: { routeRequests: 3 } }),
@@ -77,8 +104,13 @@ describe('limits of messages', () => {
       .compile();
     const app = testing.createNestApplication();
     vi.spyOn(Logger.prototype, 'error').mockReturnValue(undefined);
-    app.useWebSocketAdapter(new WsAdapter(app));
+    app.useWebSocketAdapter(adapterOf(app));
     await app.listen(0, '127.0.0.1');
+    return app;
+  }
+
+  test('websocket messages are counted by the peer: a second socket brings nothing, another peer is free', async () => {
+    const app = await startChat((started) => new WsAdapter(started));
     try {
       const url = (await app.getUrl()).replace('http', 'ws');
       expect(await say(url, '127.0.0.1', 2)).toBe(2);
@@ -88,6 +120,21 @@ describe('limits of messages', () => {
       await app.close();
     }
   });
+
+  test.each(Object.keys(TRANSPORTS) as IoTransport[])(
+    'messages of Socket.IO %s are counted alike, whatever address the client names',
+    async (over) => {
+      const app = await startChat((started) => new IoAdapter(started));
+      try {
+        const url = await app.getUrl();
+        expect(await sayByIo(url, over, '127.0.0.1', 2)).toBe(2);
+        expect(await sayByIo(url, over, '127.0.0.1', 4)).toBe(1);
+        expect(await sayByIo(url, over, '127.0.0.2', 4)).toBe(3);
+      } finally {
+        await app.close();
+      }
+    },
+  );
 
   test('messages over TCP are counted by the peer, in an application without HTTP', async () => {
     const testing = await Test.createTestingModule({

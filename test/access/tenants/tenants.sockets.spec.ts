@@ -1,10 +1,16 @@
-import { Injectable, type ExecutionContext, type INestApplication } from '@nestjs/common';
+import {
+  Injectable,
+  type ExecutionContext,
+  type INestApplication,
+  type WebSocketAdapter,
+} from '@nestjs/common';
+import { IoAdapter } from '@nestjs/platform-socket.io';
 import { WsAdapter } from '@nestjs/platform-ws';
 import { InjectRepository } from '@nestjs/typeorm';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { once } from 'node:events';
 import type { Repository } from 'typeorm';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { CurrentResource } from '../../../src/access/objects/call.findings.js';
 import { headerOf } from '../../../src/access/objects/handler-arguments.js';
@@ -12,6 +18,7 @@ import { objectRule } from '../../../src/access/objects/object-rule.js';
 import { ResourceResolver } from '../../../src/access/objects/resource.resolver.js';
 import { Public, RequirePermission } from '../../../src/core/route-policy.js';
 import type { TestDatabase } from '../../support/database.js';
+import { ioPeerOf, TRANSPORTS, type IoTransport } from '../io-peers.js';
 import {
   asSuperuser,
   createTenantDatabase,
@@ -55,23 +62,29 @@ class ProjectsGateway {
 
 let database: TestDatabase;
 let app: TenantsApplication;
+let byIo: TenantsApplication;
 beforeAll(async () => {
   database = await createTenantDatabase();
-  app = await startTenants(database, {
-    providers: [ProjectsGateway, AnyProject],
-    configure: (each: INestApplication) => each.useWebSocketAdapter(new WsAdapter(each)),
-  });
+  const startWith = (adapterOf: (each: INestApplication) => WebSocketAdapter): Promise<TenantsApplication> =>
+    startTenants(database, {
+      providers: [ProjectsGateway, AnyProject],
+      configure: (each: INestApplication) => each.useWebSocketAdapter(adapterOf(each)),
+    });
+  app = await startWith((each) => new WsAdapter(each));
+  byIo = await startWith((each) => new IoAdapter(each));
 });
+
+async function idOf(name: string): Promise<string> {
+  const sql = 'SELECT id FROM projects.project WHERE name = $1';
+  return (await asSuperuser<{ id: string }>(database, sql, [name]))[0]!.id;
+}
 afterAll(async () => {
   await app.close();
+  await byIo.close();
   await database.drop();
 });
 
 test('V8.4.1 RBAC-10 the object of a message is loaded in the tenant of its caller, and in no other', async () => {
-  const idOf = async (name: string): Promise<string> => {
-    const sql = 'SELECT id FROM projects.project WHERE name = $1';
-    return (await asSuperuser<{ id: string }>(database, sql, [name]))[0]!.id;
-  };
   const [ofAcme, ofGlobex] = [await idOf('acme one'), await idOf('globex one')];
   const both = await app.member('tenant:acme', 'tenant:globex');
   const refused = { event: 'exception', data: { status: 404, code: 'not-found' } };
@@ -91,6 +104,49 @@ test('V8.4.1 RBAC-10 the object of a message is loaded in the tenant of its call
     expect(await read(foreign)).toEqual(refused);
     socket.terminate();
   }
+});
+
+describe.each(Object.keys(TRANSPORTS) as IoTransport[])('Socket.IO %s', (over) => {
+  test('V8.4.1 RBAC-10 the object of a message is loaded in the tenant that the header of its connection names', async () => {
+    const both = await byIo.member('tenant:acme', 'tenant:globex');
+    for (const [tenant, mine, foreign] of [
+      ['acme', 'acme one', 'globex one'],
+      ['globex', 'globex one', 'acme one'],
+    ] as const) {
+      const extraHeaders = { authorization: `Bearer ${both}`, 'x-tenant': tenant };
+      const peer = await ioPeerOf(byIo, over, { extraHeaders });
+      peer.socket.emit('read', { id: await idOf(foreign) });
+      await vi.waitUntil(() => peer.heard.length > 0);
+      peer.socket.emit('read', { id: await idOf(mine) });
+      await vi.waitUntil(() => peer.heard.length > 1);
+      expect(peer.heard).toEqual([
+        ['exception', { status: 404, code: 'not-found' }],
+        ['read', mine],
+      ]);
+      peer.end();
+    }
+  });
+
+  test('V8.4.1 a message without an object to keep it by is refused, and of several objects none is taken', async () => {
+    const headers = { authorization: `Bearer ${await byIo.member('tenant:acme')}` };
+    const peer = await ioPeerOf(byIo, over, { extraHeaders: headers });
+    const id = await idOf('acme one');
+    const given: readonly (readonly unknown[])[] = [
+      [id],
+      [],
+      [[{ id }]],
+      [{ id }, { id }],
+      [Buffer.from(id)],
+    ];
+    for (const [at, data] of given.entries()) {
+      peer.socket.emit('read', ...data);
+      await vi.waitUntil(() => peer.heard.length > at);
+    }
+    expect(peer.heard).toMatchObject(
+      given.map(() => ['exception', { status: 400, code: 'validation-failed', errors: [{ field: 'id' }] }]),
+    );
+    peer.end();
+  });
 });
 
 test('V8.4.1 the header of a socket is found where its class reads the request by a getter, as Socket.IO does', () => {
