@@ -10,6 +10,8 @@ import { MessageContextInterceptor } from './message-context.interceptor.js';
 import { MessageGuard } from './message.guard.js';
 import { MessageProblemFilter } from './message-problem.filter.js';
 import { ConnectionGate } from './connections/connection-gate.js';
+import { OpenStreams } from './connections/open-streams.js';
+import { lookForStreams } from './connections/streaming-handlers.js';
 import { PipelineGuard } from './pipeline.guard.js';
 
 // The metadata keys of optional packages, so that neither has to be installed.
@@ -40,8 +42,9 @@ export class MessageHandlers {
     loader: LazyModuleLoader,
     pipeline: PipelineGuard,
     gate: ConnectionGate,
+    streams: OpenStreams,
   ) {
-    const guard = new MessageGuard(pipeline, gate);
+    const guard = new MessageGuard(pipeline, gate, streams);
     bindToModules(modules, loader, (module) => {
       for (const { metatype } of module.controllers.values()) {
         this.#bind(module, guard, metatype, PATTERN_HANDLER_METADATA);
@@ -57,6 +60,7 @@ export class MessageHandlers {
   #bind(module: ContainedModule, guard: MessageGuard, metatype: unknown, handlerMark: string): void {
     if (!isClass(metatype)) return;
     const prototype = metatype.prototype as Record<string, object>;
+    lookForStreams(prototype, handlerMark);
     const handlers = this.#scanner
       .getAllMethodNames(prototype)
       .flatMap((name) => prototype[name] ?? [])

@@ -9,6 +9,8 @@ import { LongResponses } from './connections/long-responses.js';
 import { MessageContextInterceptor } from './message-context.interceptor.js';
 import { MessageHandlers } from './message-handlers.js';
 import { OpenConnections } from './connections/open-connections.js';
+import { OpenStreams } from './connections/open-streams.js';
+import { Subscriptions } from './connections/subscriptions.js';
 import { Pipeline } from './pipeline.js';
 import { PipelineGuard } from './pipeline.guard.js';
 import { SecurityEvents } from './security-events.js';
@@ -30,9 +32,11 @@ import { TaskHosts } from './task-hosts.js';
     MessageContextInterceptor,
     MessageHandlers,
     OpenConnections,
+    OpenStreams,
     ConnectionGate,
     GatewayConnections,
     LongResponses,
+    Subscriptions,
     TaskHosts,
     { provide: APP_GUARD, useExisting: PipelineGuard },
   ],
@@ -43,6 +47,7 @@ import { TaskHosts } from './task-hosts.js';
     Pipeline,
     PipelineGuard,
     OpenConnections,
+    OpenStreams,
     ConnectionGate,
     MessageContextInterceptor,
     DiscoveryModule,

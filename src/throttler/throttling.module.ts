@@ -1,6 +1,7 @@
-import { Global, Module } from '@nestjs/common';
+import { Global, Inject, Module } from '@nestjs/common';
 import { getOptionsToken, getStorageToken, type ThrottlerModuleOptions } from '@nestjs/throttler';
 import { Clock } from '../core/clock.js';
+import { OpenStreams } from '../core/connections/open-streams.js';
 import { Pipeline } from '../core/pipeline.js';
 import { SecurityEvents } from '../core/security-events.js';
 import { GcraStorage } from './gcra.storage.js';
@@ -64,8 +65,14 @@ import { ThrottlingService } from './throttling.service.js';
   exports: [ThrottlingService, getStorageToken(), getOptionsToken()],
 })
 export class ThrottlingModule extends ConfigurableModuleClass {
-  constructor(pipeline: Pipeline, stages: ThrottleStages) {
+  constructor(
+    pipeline: Pipeline,
+    stages: ThrottleStages,
+    streams: OpenStreams,
+    @Inject(THROTTLING_SETTINGS) { streamsPerCaller }: ThrottlingSettings,
+  ) {
     super();
+    streams.limitTo(streamsPerCaller);
     pipeline.register(stages.route);
     pipeline.register(stages.principal);
   }

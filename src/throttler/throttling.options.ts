@@ -25,6 +25,8 @@ export interface ThrottlingOptions {
   readonly messageRequests?: number;
   /** @default 60 */
   readonly messageWindowSeconds?: number;
+  /** Streams over sockets, subscriptions and microservices that one caller may have running at once in this process. @default 100 */
+  readonly streamsPerCaller?: number;
   /** Leading bits of an IPv6 address that count as one source: a customer is given at least a /64. @default 64 */
   readonly ipv6PrefixBits?: number;
   /** Keys that one table remembers at once, about 150 bytes each. @default 100000 */
@@ -61,6 +63,7 @@ const DEFAULTS = {
   strictWindowSeconds: 60,
   messageRequests: 6_000,
   messageWindowSeconds: 60,
+  streamsPerCaller: 100,
   ipv6PrefixBits: 64,
   maxKeys: 100_000,
   storageDeadlineMs: 250,
@@ -80,6 +83,7 @@ const HIGHEST: Readonly<Record<Exclude<keyof typeof DEFAULTS, 'announceQuota'>, 
   strictWindowSeconds: MAX_WINDOW_SECONDS,
   messageRequests: MAX_REQUESTS,
   messageWindowSeconds: MAX_WINDOW_SECONDS,
+  streamsPerCaller: 100_000,
   // Longer prefixes would hand a new bucket to whoever takes the next of his own addresses.
   ipv6PrefixBits: 64,
   maxKeys: 10_000_000,

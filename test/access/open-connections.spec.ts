@@ -13,7 +13,7 @@ import { EventEmitter, once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { Observable, Subject } from 'rxjs';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { SYSTEM_PRINCIPAL } from '../../src/access/grants/actor.js';
 import { objectRule } from '../../src/access/objects/object-rule.js';
 import { ResourceResolver } from '../../src/access/objects/resource.resolver.js';
@@ -375,7 +375,13 @@ test("RBAC-13 to judge again is no request: it uses up no limit, and a public st
     judge: () => (asked.push('from where'), looked.emit('looked'), PASSED),
   });
   await streamOf(here, '/open-feed').then((opened) => open.push(opened));
-  await stream(here, '/feed', await here.somebody('reader'));
+  // What is told of its grant would have it judged again, and rightly.
+  const told = vi.spyOn(here.app.get(OpenConnections), 'reconsider');
+  const subject = await here.somebody('reader');
+  await until(() => told.mock.calls.length > 0);
+  const toldAtMs = Date.now();
+  await until(() => Date.now() > toldAtMs);
+  await stream(here, '/feed', subject);
   expect(asked).toEqual(['how often', 'from where', 'how often', 'from where']);
   expect(here.app.get(OpenConnections).size).toBe(1);
   const again = once(looked, 'looked');

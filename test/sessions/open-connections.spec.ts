@@ -1,15 +1,18 @@
+import { ApolloDriver, type ApolloDriverConfig } from '@nestjs/apollo';
 import { Controller, Sse, type INestApplication, type MessageEvent } from '@nestjs/common';
+import { GraphQLModule, Query, Resolver, Subscription } from '@nestjs/graphql';
 import { WsAdapter } from '@nestjs/platform-ws';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { performance } from 'node:perf_hooks';
-import { Observable } from 'rxjs';
+import { concat, NEVER, Observable, of } from 'rxjs';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { OpenConnections } from '../../src/core/connections/open-connections.js';
 import { Pipeline } from '../../src/core/pipeline.js';
-import { Authenticated } from '../../src/core/route-policy.js';
+import { Authenticated, Public } from '../../src/core/route-policy.js';
 import { SessionActivity } from '../../src/sessions/session-activity.js';
 import { SessionsService, type OpenedSession } from '../../src/sessions/sessions.service.js';
 import { socketOf, streamOf } from '../access/sockets.js';
+import { overGraphql } from '../access/stream-peers.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
 import {
   answerOf,
@@ -45,6 +48,37 @@ class NewsGateway {
   }
 }
 
+/** Anybody may come: nothing but what it streams to whoever is somebody holds a socket. */
+@WebSocketGateway({ path: '/streaming' })
+class StreamingGateway {
+  @Public()
+  handleConnection(): void {
+    return;
+  }
+
+  @SubscribeMessage('mine')
+  @Authenticated()
+  mine(): Observable<object> {
+    return concat(of({ event: 'mine', data: 'reached' }), NEVER);
+  }
+}
+
+@Resolver()
+class NewsResolver {
+  @Query(() => String)
+  @Public()
+  nothing(): string {
+    return '';
+  }
+
+  @Subscription(() => String)
+  @Authenticated()
+  async *mine(): AsyncGenerator<object> {
+    yield { mine: 'reached' };
+    await new Promise(() => undefined);
+  }
+}
+
 let database: TestDatabase;
 let open: { end(): unknown }[] = [];
 beforeAll(async () => {
@@ -59,7 +93,13 @@ afterEach(async () => {
 async function start(options: Partial<StartOptions> = {}): Promise<Started> {
   const started = await startSessions({
     database,
-    imports: [{ module: class NewsModule {}, controllers: [NewsController], providers: [NewsGateway] }],
+    imports: [
+      {
+        module: class NewsModule {},
+        controllers: [NewsController],
+        providers: [NewsGateway, StreamingGateway],
+      },
+    ],
     configure: (app: INestApplication) => app.useWebSocketAdapter(new WsAdapter(app)),
     ...options,
   });
@@ -72,7 +112,9 @@ interface Listening {
   isOpen(): boolean;
 }
 
-const KINDS: Readonly<Record<string, (app: Started, session: OpenedSession) => Promise<Listening>>> = {
+type Listen = (app: Started, session: OpenedSession) => Promise<Listening>;
+
+const KINDS: Readonly<Record<string, Listen>> = {
   'an @Sse() stream': async (app, { accessToken }) => {
     const stream = await streamOf(app, '/news', { authorization: `Bearer ${accessToken}` });
     open.push(stream);
@@ -84,6 +126,38 @@ const KINDS: Readonly<Record<string, (app: Started, session: OpenedSession) => P
     open.push(socket);
     expect(await socket.say('mine')).toEqual({ event: 'mine', data: 'reached' });
     return { ended: socket.closed, isOpen: socket.isOpen };
+  },
+  'a socket that is open for what it streams': async (app, { accessToken }) => {
+    const socket = await socketOf(app, accessToken, '/streaming');
+    open.push(socket);
+    expect(await socket.say('mine')).toEqual({ event: 'mine', data: 'reached' });
+    return { ended: socket.closed, isOpen: socket.isOpen };
+  },
+  'a subscription of GraphQL': async (app, { accessToken }) => {
+    const peer = await overGraphql(app, accessToken);
+    open.push(peer);
+    const heard = peer.subscribe('subscription { mine }', {});
+    await vi.waitUntil(() => heard.said.length > 0);
+    return heard;
+  },
+};
+
+/** What it needs beside what all have; its sockets are of the server that takes all others for its own. */
+const OPTIONS: Readonly<Record<string, Partial<StartOptions>>> = {
+  'a subscription of GraphQL': {
+    adapter: 'express',
+    imports: [
+      { module: class ResolverModule {}, providers: [NewsResolver] },
+      GraphQLModule.forRoot<ApolloDriverConfig>({
+        driver: ApolloDriver,
+        autoSchemaFile: true,
+        subscriptions: { 'graphql-ws': true },
+        context: ({ req, extra }: { req?: object; extra?: { request: object } }) => ({
+          req: req ?? extra?.request,
+        }),
+      }),
+    ],
+    configure: () => undefined,
   },
 };
 
@@ -106,7 +180,8 @@ describe.each(Object.keys(KINDS))('%s', (kind) => {
         app.get(SessionsService).endAllOf(String(takeApart(accessToken).claims['sub']), 'account-disabled'),
     ],
   ])("RBAC-13 V7.4.1 V7.4.2 is ended within a second when %s, and nobody else's is", async (_how, end) => {
-    const [here, there] = [await start({ adapter: 'fastify' }), await start()];
+    const here = await start({ adapter: 'fastify', ...OPTIONS[kind] });
+    const there = await start();
     const [session, other] = [await there.open(), await there.open()];
     const [ending, lasting] = [await listen(here, session), await listen(here, other)];
     const endedAtMs = performance.now();
@@ -126,7 +201,7 @@ describe.each(Object.keys(KINDS))('%s', (kind) => {
 
   test('RBAC-13 is ended a few seconds after its access token has expired', async () => {
     const clock = new HeldClock();
-    const here = await start({ clock });
+    const here = await start({ ...OPTIONS[kind], clock });
     const ending = await listen(here, await here.open());
     // Everything that was handed out has come to its end, by the clock that tokens go by.
     clock.now += 15 * 60_000 + 120_000;

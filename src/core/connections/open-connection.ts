@@ -16,7 +16,7 @@ export interface LetIn {
   readonly principal: Principal;
 }
 
-/** One open socket or response, with everything that its peer was let in for. */
+/** One open socket, response or stream, with everything that its peer was let in for. */
 export class OpenConnection {
   /** Which handlers, each as it was called last: at most as many as there are. */
   readonly #calls = new Map<object, LetIn>();
@@ -30,10 +30,12 @@ export class OpenConnection {
     /** Of the request that opened it: what its peer and the log know it by. */
     readonly id: string,
     readonly close: (error: ZeroTrustError) => void,
+    /** What carries it, where a stream is not ended without that. */
+    readonly carrier?: object,
   ) {}
 
-  get calls(): Iterable<LetIn> {
-    return this.#calls.values();
+  get calls(): readonly LetIn[] {
+    return [...this.#calls.values()];
   }
 
   /** Whether to judge it again is to load an object of the application, however long that takes. */
@@ -46,6 +48,16 @@ export class OpenConnection {
     this.#calls.set(handler, call);
     const policy = policyOf(handler);
     this.#loadsObjects ||= policy.kind === 'permission' && policy.resource !== undefined;
+  }
+
+  /** Whether it is still let in by this very call: a later one to the same handler stands in its place. */
+  has(call: LetIn): boolean {
+    return this.#calls.get(call.execution.getHandler()) === call;
+  }
+
+  /** What it was let in for by a call is over, unless a later one stands in its place. */
+  drop(call: LetIn): void {
+    if (this.has(call)) this.#calls.delete(call.execution.getHandler());
   }
 
   concerns(test: (principal: Principal) => boolean): boolean {

@@ -29,7 +29,7 @@ interface Lane {
 }
 
 /**
- * What is still open of all that was let in with a principal: sockets, and responses of handlers that stream. Judged
+ * What is still open of all that was let in with a principal: sockets, responses, and the streams of handlers. Judged
  * again by the same stages (but for how often) when something changes that may concern it, and every few seconds;
  * closed when it is refused, or when it cannot be judged in time. Holds as much as is open, and forgets what closes.
  */
@@ -45,6 +45,8 @@ export class OpenConnections implements OnApplicationShutdown {
   #sweep: NodeJS.Timeout | undefined;
   #overdue: NodeJS.Timeout | undefined;
   #lookedAtMs = 0;
+  /** When something was last said that may concern somebody, by the clock of request contexts. */
+  #saidAtMs = Number.NEGATIVE_INFINITY;
   /** One after the other: a store that is slow gets no flood of them. */
   #recording: Promise<void> = Promise.resolve();
 
@@ -62,37 +64,48 @@ export class OpenConnections implements OnApplicationShutdown {
   watch(connection: Closable, call: LetIn, close: (error: ZeroTrustError) => void): void {
     let open = this.#open.get(connection);
     if (!open) {
-      open = new OpenConnection(call.context.id, close);
-      this.#open.set(connection, open);
+      open = this.#remember(connection, new OpenConnection(call.context.id, close));
       // On Socket.IO a peer may send an event of any name, "close" and all: one that is connected has not ended.
       const forget = (): void => {
         if ((connection as { readonly connected?: unknown }).connected !== true) this.#forget(connection);
       };
       connection.on('close', forget);
       connection.on('disconnect', forget);
-      this.#sweep ??= setInterval(() => {
-        this.reconsider(() => true, SWEEP_MS);
-      }, SWEEP_MS).unref();
     }
     open.add(call);
+    this.#askIfMissed(connection, open, call);
+  }
+
+  /**
+   * Keeps an eye on the stream that answers a call. `end` ends it, and nothing else that its peer has; where a `carrier`
+   * is named, a connection that is watched, the refusal closes that.
+   *
+   * @returns what forgets it, and on demand its call with it; undefined when the carrier has gone
+   */
+  watchStream(
+    call: LetIn,
+    end: (error: ZeroTrustError) => void,
+    carrier?: object,
+  ): ((withItsCall: boolean) => void) | undefined {
+    const carrying = carrier && this.#open.get(carrier);
+    if (carrier && !carrying) return undefined;
+    const stream = {};
+    const open = this.#remember(stream, new OpenConnection(call.context.id, end, carrier));
+    open.add(call);
+    this.#askIfMissed(stream, open, call);
+    return (withItsCall) => {
+      this.#forget(stream);
+      if (withItsCall) carrying?.drop(call);
+    };
   }
 
   /** Judges again whatever belongs to somebody of whom `concerns` says so. @param withinMs closed if it takes longer */
   reconsider(concerns: (principal: Principal) => boolean, withinMs: number = JUDGED_WITHIN_MS): void {
+    this.#saidAtMs = this.clock.nowMs();
     const dueAtMs = performance.now() + withinMs;
     for (const [connection, open] of this.#open) {
-      if (!open.concerns(concerns)) continue;
-      open.dueAtMs = Math.min(open.dueAtMs ?? Number.POSITIVE_INFINITY, dueAtMs);
-      (open.loadsObjects ? this.#loading : this.#plain).queue.add(connection);
+      if (open.concerns(concerns)) this.#ask(connection, open, dueAtMs);
     }
-    if (this.#lanes.every(({ queue }) => queue.size === 0)) return;
-    if (!this.#overdue) {
-      this.#lookedAtMs = performance.now();
-      this.#overdue = setInterval(() => {
-        this.#closeOverdue();
-      }, LOOK_EVERY_MS).unref();
-    }
-    this.#schedule();
   }
 
   onApplicationShutdown(): void {
@@ -100,6 +113,32 @@ export class OpenConnections implements OnApplicationShutdown {
     clearInterval(this.#overdue);
     this.#open.clear();
     for (const { queue } of this.#lanes) queue.clear();
+  }
+
+  #remember(connection: object, open: OpenConnection): OpenConnection {
+    this.#open.set(connection, open);
+    this.#sweep ??= setInterval(() => {
+      this.reconsider(() => true, SWEEP_MS);
+    }, SWEEP_MS).unref();
+    return open;
+  }
+
+  /** What was said while a call was on its way, nobody asked about it: it was not here yet. */
+  #askIfMissed(connection: object, open: OpenConnection, { context }: LetIn): void {
+    if (context.receivedAtMs > this.#saidAtMs) return;
+    this.#ask(connection, open, performance.now() + JUDGED_WITHIN_MS);
+  }
+
+  #ask(connection: object, open: OpenConnection, dueAtMs: number): void {
+    open.dueAtMs = Math.min(open.dueAtMs ?? Number.POSITIVE_INFINITY, dueAtMs);
+    (open.loadsObjects ? this.#loading : this.#plain).queue.add(connection);
+    if (!this.#overdue) {
+      this.#lookedAtMs = performance.now();
+      this.#overdue = setInterval(() => {
+        this.#closeOverdue();
+      }, LOOK_EVERY_MS).unref();
+    }
+    this.#schedule();
   }
 
   /** In a turn of its own: whoever else remembers what has changed must have forgotten it first. */
@@ -136,7 +175,7 @@ export class OpenConnections implements OnApplicationShutdown {
       if (!verdict.passed) this.#close(connection, open, verdict.error, verdict.reason);
       else if (!this.#lanes.some(({ queue }) => queue.has(connection))) open.dueAtMs = undefined;
     };
-    const verdict = judgeAgain(this.pipeline, [...open.calls], this.clock.nowMs());
+    const verdict = judgeAgain(this.pipeline, open.calls, this.clock.nowMs(), (call) => open.has(call));
     if (!(verdict instanceof Promise)) {
       settle(verdict);
       return;
@@ -173,13 +212,18 @@ export class OpenConnections implements OnApplicationShutdown {
 
   #close(connection: object, open: OpenConnection, error: ZeroTrustError, reason: string): void {
     this.#forget(connection);
-    try {
-      open.close(error);
-    } catch {
-      this.#logger.error(`connection ${open.id} could not be closed`);
-    }
+    const carrying = open.carrier ? this.#open.get(open.carrier) : open;
+    // Another stream has closed what carried this one.
+    if (!carrying) return;
+    if (open.carrier) this.#forget(open.carrier);
+    // Before it is closed: what it was let in for ends with it.
     const [call] = open.calls;
-    this.#recording = this.#recording.then(() => this.#record(open, call?.context, error, reason));
+    try {
+      carrying.close(error);
+    } catch {
+      this.#logger.error(`connection ${carrying.id} could not be closed`);
+    }
+    this.#recording = this.#recording.then(() => this.#record(carrying, call?.context, error, reason));
   }
 
   /** As its peer's own, whatever they were proved as before: by now they may be nobody. */

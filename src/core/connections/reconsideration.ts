@@ -15,21 +15,25 @@ export function isReconsidered(context: RequestContext): boolean {
 /**
  * Judges calls that were let in, each with the credentials that it came with and in a context of its own. The first
  * refusal is the verdict, and whatever is thrown on the way is one; at once where no stage waits.
+ *
+ * @param counts whether a call is still of interest: it may end while it, or another, is being judged
  */
 export function judgeAgain(
   pipeline: Pipeline,
   calls: readonly LetIn[],
   nowMs: number,
+  counts: (call: LetIn) => boolean = () => true,
   from = 0,
 ): Verdict | Promise<Verdict> {
   for (const [at, call] of calls.entries()) {
-    if (at < from) continue;
+    if (at < from || !counts(call)) continue;
     const verdict = verdictOf(pipeline, call, nowMs);
     if (verdict instanceof Promise) {
-      return verdict.then(
-        (settled) => (settled.passed ? judgeAgain(pipeline, calls, nowMs, at + 1) : settled),
-        refusalOf,
-      );
+      return verdict
+        .catch(refusalOf)
+        .then((settled) =>
+          settled.passed || !counts(call) ? judgeAgain(pipeline, calls, nowMs, counts, at + 1) : settled,
+        );
     }
     if (!verdict.passed) return verdict;
   }
