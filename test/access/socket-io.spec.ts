@@ -1,4 +1,5 @@
-import { Module, type INestApplication, type Type } from '@nestjs/common';
+import { Inject, Injectable, Module, Scope, type INestApplication, type Type } from '@nestjs/common';
+import { REQUEST } from '@nestjs/core';
 import { IoAdapter } from '@nestjs/platform-socket.io';
 import { SubscribeMessage, WebSocketGateway, WebSocketServer } from '@nestjs/websockets';
 import { EventEmitter, once } from 'node:events';
@@ -61,11 +62,15 @@ afterEach(async () => {
   open = [];
 });
 
-async function start(gateways: Type[], more: Partial<HostileOptions> = {}): Promise<AccessApplication> {
+async function start(
+  gateways: Type[],
+  more: Partial<HostileOptions> = {},
+  adapterOf: (app: INestApplication) => IoAdapter = (app) => new IoAdapter(app),
+): Promise<AccessApplication> {
   const started = await startAccess(database, {
     providers: gateways,
     ...more,
-    configure: (app: INestApplication) => app.useWebSocketAdapter(new IoAdapter(app)),
+    configure: (app: INestApplication) => app.useWebSocketAdapter(adapterOf(app)),
   });
   open.push({ end: () => started.close() });
   return started;
@@ -369,18 +374,85 @@ describe.each(Object.keys(TRANSPORTS) as IoTransport[])('Socket.IO %s', (over) =
     expect(ran).toContain(`disconnected of ${subject}`);
   });
 
-  test('RBAC-13 nobody is let in where Socket.IO would say what was missed before anybody is judged', async () => {
-    @WebSocketGateway({ connectionStateRecovery: {} } satisfies Partial<ServerOptions>)
-    class RecoveringGateway {
-      @Public()
-      handleConnection(): void {
-        run('connected');
+  test('RBAC-13 nobody is let in where an adapter has Socket.IO say what was missed before anybody is judged', async () => {
+    class RecoveringAdapter extends IoAdapter {
+      override createIOServer(port: number, options?: ServerOptions): Server {
+        return super.createIOServer(port, {
+          ...options,
+          connectionStateRecovery: {},
+        } as ServerOptions);
       }
     }
-    const peer = await connect(await start([RecoveringGateway]), over, { as: reader });
+    const started = await start([LobbyGateway], {}, (app) => new RecoveringAdapter(app));
+    const peer = await connect(started, over, { as: reader, namespace: '/lobby' });
     expect(await peer.ended).toEqual(closedFor(NOT_ALLOWED));
     expect(ran).toEqual([]);
   });
+
+  test('RBAC-10 gateways that share a namespace each judge a connection, and one that is made anew for each does', async () => {
+    @WebSocketGateway()
+    class OpenGateway {
+      @Public()
+      handleConnection(client: Socket): void {
+        run('open connected');
+        void client.join('put here by a gateway');
+      }
+    }
+    @WebSocketGateway({ namespace: 'scoped' })
+    @Injectable({ scope: Scope.REQUEST })
+    class ScopedGateway {
+      constructor(@Inject(REQUEST) readonly request: unknown) {}
+
+      @RequirePermission('documents:read')
+      handleConnection(): void {
+        run('scoped connected');
+      }
+
+      @SubscribeMessage('open')
+      @Public()
+      open(): string {
+        return 'open to all';
+      }
+    }
+    const started = await start([OpenGateway, ReadersGateway, ScopedGateway]);
+    const { server } = started.app.get(ReadersGateway);
+    const telling = setInterval(() => {
+      server.emit('news', 'to all');
+      server.to('put here by a gateway').emit('news', 'to the room');
+    }, 0);
+    open.push({
+      end: () => {
+        clearInterval(telling);
+      },
+    });
+    const unentitled = await connect(started, over, { as: nobody });
+    unentitled.socket.emit('open');
+    expect(await unentitled.ended).toEqual(closedFor(NOT_ALLOWED));
+    expect(unentitled.heard).toEqual([['exception', NOT_ALLOWED]]);
+    const scoped = await connect(started, over, { as: nobody, namespace: '/scoped' });
+    scoped.socket.emit('open');
+    expect(await scoped.ended).toEqual(closedFor(NOT_ALLOWED));
+    expect(ran).toEqual(['open connected of undefined']);
+
+    const entitled = await connect(started, over, { as: reader });
+    await vi.waitUntil(() => entitled.heard.some(([, news]) => news === 'to the room'));
+    const inScope = await besides(entitled, '/scoped');
+    await vi.waitUntil(() => ran.includes('scoped connected of reader'));
+    expect(await inScope.ask('open')).toBe('open to all');
+  });
+});
+
+test('RBAC-13 a gateway that has Socket.IO say what was missed before anybody is judged stops the start', async () => {
+  @WebSocketGateway({ connectionStateRecovery: {} } satisfies Partial<ServerOptions>)
+  class RecoveringGateway {
+    @Authenticated()
+    handleConnection(): void {
+      run('connected');
+    }
+  }
+  await expect(start([RecoveringGateway])).rejects.toThrow(
+    'RecoveringGateway.handleConnection (ws CONNECT /) has connectionStateRecovery',
+  );
 });
 
 /** What is said of a message that nobody acknowledges. */

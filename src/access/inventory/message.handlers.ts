@@ -17,6 +17,10 @@ const PORT_METADATA = 'port';
 /** The judgement of a socket stands in the class; whatever is put on the instance would run without it. */
 const ON_INSTANCE = 'is replaced on its instance, where no socket is judged: make it a method of the class';
 
+/** A socket that recovers gets its rooms and what was said there by a secret alone; core refuses what an adapter switches on. */
+const RECOVERS =
+  'has connectionStateRecovery, by which Socket.IO says what was missed before anybody is judged: leave it out';
+
 const scanner = new MetadataScanner();
 
 /** `@MessagePattern()` and `@EventPattern()` handlers of a controller. */
@@ -50,8 +54,9 @@ export function gatewayHandlersOf(host: HandlerHost): readonly RouteEntry[] {
   });
   const handlerName = 'handleConnection';
   // A gateway without one lets in whoever is authenticated; core puts a method there that says so, but not in a preview.
-  const policy: RoutePolicy = Object.hasOwn(host.instance ?? {}, handlerName)
-    ? { kind: 'undeclared', fault: ON_INSTANCE }
+  const fault = connectionFault(host, handlerName);
+  const policy: RoutePolicy = fault
+    ? { kind: 'undeclared', fault }
     : typeof host.prototype[handlerName] === 'function'
       ? policyOfMethod(host, handlerName)
       : { kind: 'authenticated' };
@@ -59,6 +64,14 @@ export function gatewayHandlersOf(host: HandlerHost): readonly RouteEntry[] {
     ...messages,
     { transport: 'ws', method: 'CONNECT', path: place, className: host.name, handlerName, policy },
   ];
+}
+
+/** Why no socket of a gateway could be judged as its policy says. */
+function connectionFault({ type, instance }: HandlerHost, handlerName: string): string | undefined {
+  if (Object.hasOwn(instance ?? {}, handlerName)) return ON_INSTANCE;
+  const options = metadataOf(GATEWAY_OPTIONS_METADATA, type) as
+    { connectionStateRecovery?: unknown } | undefined;
+  return options?.connectionStateRecovery ? RECOVERS : undefined;
 }
 
 /** Where a gateway is reached: its port, unless it is the application's, and its namespace or path. */
