@@ -4,6 +4,7 @@ import { IoAdapter } from '@nestjs/platform-socket.io';
 import { SubscribeMessage, WebSocketGateway, WebSocketServer } from '@nestjs/websockets';
 import { EventEmitter, once } from 'node:events';
 import { performance } from 'node:perf_hooks';
+import { concat, map, of, Subject, type Observable } from 'rxjs';
 import type { Namespace, Server, ServerOptions, Socket } from 'socket.io';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { SYSTEM_PRINCIPAL } from '../../src/access/grants/actor.js';
@@ -239,6 +240,35 @@ describe.each(Object.keys(TRANSPORTS) as IoTransport[])('Socket.IO %s', (over) =
     const refused = once(revoked.socket as never, 'exception');
     revoked.socket.connect();
     expect(await refused).toEqual([NOT_ALLOWED]);
+  });
+
+  test('RBAC-13 is closed for a stream that it was let in for, whose source is left then', async () => {
+    const news = new Subject<string>();
+    @WebSocketGateway()
+    class JoiningGateway {
+      @SubscribeMessage('join')
+      @RequirePermission('documents:read')
+      join(): Observable<object> {
+        return concat(of('joined'), news).pipe(map((data) => ({ event: 'news', data })));
+      }
+    }
+    const started = await start([JoiningGateway]);
+    const subject = newSubject();
+    const grant = await started.give(subject, 'reader');
+    const peer = await connect(started, over, { as: subject });
+    peer.socket.emit('join', {});
+    await vi.waitUntil(() => peer.heard.length === 1);
+    peer.socket.emit('close');
+    news.next('before');
+    await vi.waitUntil(() => peer.heard.length === 2);
+    await started.grants.revoke(grant, SYSTEM_PRINCIPAL);
+    expect(await peer.ended).toEqual(closedFor(NOT_ALLOWED));
+    expect(news.observed).toBe(false);
+    expect(peer.heard).toEqual([
+      ['news', 'joined'],
+      ['news', 'before'],
+      ['exception', NOT_ALLOWED],
+    ]);
   });
 
   test('RBAC-13 stays in sight whatever it sends, events with the names of an end included', async () => {
