@@ -122,6 +122,8 @@ export class Pipeline implements OnApplicationBootstrap {
   #judgeFrom(index: number, call: JudgedCall, order: Order): Verdict | Promise<Verdict> {
     for (let at = index; at < order.length; at += 1) {
       const verdict: unknown = order[at]?.judge(call);
+      // The way of nearly every call.
+      if (verdict === PASSED) continue;
       if (isPromise(verdict)) {
         return Promise.resolve(verdict).then(
           (settled) => refusalIn(settled) ?? this.#judgeFrom(at + 1, call, order),
