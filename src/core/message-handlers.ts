@@ -29,9 +29,10 @@ const CONTEXT_INTERCEPTOR = new MessageContextInterceptor();
 const PROBLEM_FILTER = new MessageProblemFilter();
 
 /**
- * Binds guard, request context and error shape to every class with message handlers. In the constructor, because
- * `connectMicroservice` reads the bindings before any lifecycle hook runs; on the class, because a decorator or a
- * tracer may replace the method of an instance, and what it put there would not be guarded.
+ * Binds guard, request context and error shape to every class with message handlers, and has their answers looked at for
+ * streams. In the constructor, because `connectMicroservice` reads the bindings before any lifecycle hook runs; on the
+ * class, because a decorator or a tracer may replace the method of an instance, and what it put there would not be
+ * guarded.
  */
 @Injectable()
 export class MessageHandlers {

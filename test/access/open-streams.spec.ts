@@ -6,6 +6,7 @@ import { OpenStreams } from '../../src/core/connections/open-streams.js';
 import { Pipeline } from '../../src/core/pipeline.js';
 import { ThrottlingModule } from '../../src/throttler/throttling.module.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
+import { startFaultProxy } from '../support/fault-proxy.js';
 import type { HostileOptions } from '../support/hostile.application.js';
 import { startAccess, type AccessApplication } from './access.application.js';
 import { newSubject, storeRoles } from './access.fixtures.js';
@@ -35,10 +36,12 @@ afterEach(async () => {
 async function start(
   { options }: Carrier,
   imports: NonNullable<HostileOptions['imports']> = [],
+  databaseUrl = database.appUrl,
 ): Promise<AccessApplication> {
   const started = await startAccess(database, {
     ...options,
     imports: [...(options.imports ?? []), ...imports],
+    databaseUrl,
   });
   open.push({ end: () => started.close() });
   return started;
@@ -274,6 +277,23 @@ describe.each(Object.entries(ENDS))('%s', (_name, { carrier, refused, alone }) =
     expect(closedIn(here)).toEqual([]);
   });
 
+  test('FLT-06 RBAC-13 is ended when nobody can be judged any more: nobody listens on while the database is away', async () => {
+    const proxy = await startFaultProxy(database.appUrl);
+    open.push({ end: () => proxy.close() });
+    const here = await start(carrier, [], proxy.through(database.appUrl));
+    const subject = await here.somebody('reader');
+    const id = notes.of(subject);
+    const heard = await listen(await connect(carrier, here, subject), 'note', id);
+    const awayAtMs = performance.now();
+    proxy.blackHole();
+    await heard.ended;
+    // Trusted for a second, asked again within another.
+    expect(performance.now() - awayAtMs).toBeLessThan(2 * FELT_WITHIN_MS + 500);
+    proxy.pass();
+    await until(() => notes.listenersOf(id) === 0);
+    expect(streamsOf(here)).toBe(0);
+  });
+
   test('RBAC-13 is ended and forgotten although its source does not let go', async () => {
     const here = await start(carrier);
     const subject = newSubject();
@@ -286,6 +306,24 @@ describe.each(Object.entries(ENDS))('%s', (_name, { carrier, refused, alone }) =
     await until(() => streamsOf(here) === 0);
     expect(notes.listenersOf(id)).toBe(0);
   });
+});
+
+test('RBAC-13 a thousand streams of twenty callers are ended by one change of a role, and nothing of them is kept', async () => {
+  const here = await start(TCP);
+  await here.roles.put('listener', { permissions: ['documents:read'] }, SYSTEM_PRINCIPAL);
+  const callers = await Promise.all(Array.from({ length: 20 }, () => here.somebody('listener')));
+  const other = await here.somebody('reader');
+  const id = notes.of(...callers, other);
+  const kept = await listen(await connect(TCP, here, other), 'note', id);
+  const peers = await Promise.all(callers.map((caller) => connect(TCP, here, caller)));
+  const streams = peers.flatMap((peer) => Array.from({ length: 50 }, () => peer.listen('note', id)));
+  await until(() => notes.listenersOf(id) === 1_001);
+  await here.roles.put('listener', { permissions: [] }, SYSTEM_PRINCIPAL);
+  const ends = await Promise.all(streams.map(({ ended }) => ended as Promise<{ status: number }>));
+  // What could not be judged again in time, on a busy machine, is ended as well.
+  expect(ends.filter(({ status }) => status !== 403 && status !== 503)).toEqual([]);
+  await until(() => notes.listenersOf(id) === 1);
+  expect([kept.isOpen(), streamsOf(here), here.app.get(OpenConnections).size]).toEqual([true, 1, 1]);
 });
 
 test('RBAC-13 what an Observable says and ends with at once is an answer, and the socket stays let in for it', async () => {
