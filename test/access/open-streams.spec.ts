@@ -1,3 +1,4 @@
+import { NestFactory } from '@nestjs/core';
 import { performance } from 'node:perf_hooks';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { SYSTEM_PRINCIPAL } from '../../src/access/grants/actor.js';
@@ -426,4 +427,14 @@ test('RBAC-13 a subscription by a generator runs in the context of its caller, t
     { message: 'permission-denied', extensions: { code: 'permission-denied', status: 403 } },
   ]);
   expect(streamsOf(here)).toBe(0);
+});
+
+test('RBAC-12 a resolver with a subscription stops the start of an application without the kit that shares it', async () => {
+  const { imports, providers } = GRAPHQL.options;
+  await start(GRAPHQL);
+  class WithoutTheKit {}
+  const module = { module: WithoutTheKit, imports: imports!, providers: providers! };
+  await expect(NestFactory.create(module, { logger: false, abortOnError: false })).rejects.toThrow(
+    'a resolver with @Subscription() is shared with an application that has the kit',
+  );
 });
