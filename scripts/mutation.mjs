@@ -33,21 +33,21 @@ const SPECS = {
   'src/access/objects/field-rules.ts': ['access/objects/field-rules.declarations'],
   'src/access/grants/separation-of-duty.ts': ['access/grants/separation-of-duty.graph'],
   'src/access/decision/remembered-permissions.ts': ['access/decision/remembered-permissions'],
-  'src/sessions/refresh-token.ts': ['sessions/refresh-token'],
-  'src/sessions/compact-jws.ts': ['sessions/compact-jws'],
-  'src/sessions/access-token.claims.ts': ['sessions/access-token.claims'],
-  'src/sessions/remembered-tokens.ts': ['sessions/remembered-tokens'],
+  'src/sessions/refresh/refresh-token.ts': ['sessions/refresh-token'],
+  'src/sessions/access-tokens/compact-jws.ts': ['sessions/compact-jws'],
+  'src/sessions/access-tokens/access-token.claims.ts': ['sessions/access-token.claims'],
+  'src/sessions/access-tokens/remembered-tokens.ts': ['sessions/remembered-tokens'],
   'src/sessions/cookies.ts': ['sessions/cookies'],
-  'src/sessions/presented-token.ts': ['sessions/presented-token', 'sessions/cookies'],
-  'src/sessions/access-token.verifier.ts': ['sessions/access-token.verifier'],
-  'src/sessions/access-token.authenticator.ts': ['sessions/access-token.authenticator'],
-  'src/sessions/refresh.service.ts': [
+  'src/sessions/access-tokens/presented-token.ts': ['sessions/presented-token', 'sessions/cookies'],
+  'src/sessions/access-tokens/access-token.verifier.ts': ['sessions/access-token.verifier'],
+  'src/sessions/access-tokens/access-token.authenticator.ts': ['sessions/access-token.authenticator'],
+  'src/sessions/refresh/refresh.service.ts': [
     'sessions/refresh.service',
     'sessions/refresh-rotation.security',
     'sessions/refresh-lifetimes.security',
     'sessions/refresh-input.security',
   ],
-  'src/sessions/refresh.store.ts': ['sessions/refresh.store'],
+  'src/sessions/refresh/refresh.store.ts': ['sessions/refresh.store'],
 };
 
 if (process.argv.includes('--help')) {

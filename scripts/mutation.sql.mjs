@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const REFRESH = 'src/sessions/refresh.store.ts';
+const REFRESH = 'src/sessions/refresh/refresh.store.ts';
 const SESSION = 'src/sessions/session.store.ts';
 /** What notices in the specs of the two stores; and what takes two at once to be seen. */
 const SPECS = {

@@ -145,7 +145,7 @@ export { MonitoringModule } from './monitoring/monitoring.module.js';
 // Sessions
 export { SessionsModule } from './sessions/sessions.module.js';
 export { type SessionsOptions } from './sessions/sessions.options.js';
-export { RefreshService } from './sessions/refresh.service.js';
+export { RefreshService } from './sessions/refresh/refresh.service.js';
 export { SessionHandover, type SessionAnswer } from './sessions/session-handover.js';
 export { type SessionDelivery, type SessionEnding } from './sessions/session.js';
 export {
@@ -156,8 +156,8 @@ export {
 } from './sessions/sessions.service.js';
 
 // Identity
-export { AccountsService, type NewAccount } from './identity/accounts.service.js';
-export { type Account } from './identity/account.store.js';
+export { AccountsService, type NewAccount } from './identity/accounts/accounts.service.js';
+export { type Account } from './identity/accounts/account.store.js';
 export { IdentityModule } from './identity/identity.module.js';
 export { type IdentityOptions } from './identity/identity.options.js';
-export { SecondFactorsService } from './identity/second-factors.service.js';
+export { SecondFactorsService } from './identity/second-factors/second-factors.service.js';

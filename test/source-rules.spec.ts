@@ -164,7 +164,7 @@ describe('dangerous functions', () => {
     expect(made.map(([file]) => file)).toEqual([
       // The paths of the application's own controllers.
       'src/http/adapter-methods.ts',
-      'src/sessions/refresh-token.ts',
+      'src/sessions/refresh/refresh-token.ts',
     ]);
     const patterns = everything.filter(
       ([, node]) => ts.isStringLiteralLike(node) && /\s(I?LIKE|SIMILAR TO|~\*?)\s+\$/i.test(node.text),

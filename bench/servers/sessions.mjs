@@ -13,8 +13,8 @@ import {
   uuidV7,
   ZeroTrustModule,
 } from 'nestjs-zero-trust';
-import { AccessTokenAuthenticator } from '../../dist/sessions/access-token.authenticator.js';
-import { AccessTokenVerifier } from '../../dist/sessions/access-token.verifier.js';
+import { AccessTokenAuthenticator } from '../../dist/sessions/access-tokens/access-token.authenticator.js';
+import { AccessTokenVerifier } from '../../dist/sessions/access-tokens/access-token.verifier.js';
 import { kitOptions } from './kit-options.mjs';
 import { answerQuestions, createApplication, decorate, settings } from './serve.mjs';
 

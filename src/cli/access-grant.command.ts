@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { SYSTEM_PRINCIPAL } from '../access/grants/actor.js';
 import { GrantsService } from '../access/grants/grants.service.js';
 import type { Grant } from '../access/grants/grants.store.js';
-import { AccountsService } from '../identity/accounts.service.js';
+import { AccountsService } from '../identity/accounts/accounts.service.js';
 import {
   APP_OPTION,
   EXPORT_OPTION,

@@ -6,8 +6,8 @@ import { SYSTEM_PRINCIPAL } from '../access/grants/actor.js';
 import { GrantsService } from '../access/grants/grants.service.js';
 import { RolesService } from '../access/grants/roles.service.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
-import type { Account } from '../identity/account.store.js';
-import { AccountsService } from '../identity/accounts.service.js';
+import type { Account } from '../identity/accounts/account.store.js';
+import { AccountsService } from '../identity/accounts/accounts.service.js';
 import { accountsContext } from './accounts.context.js';
 import type { CliIo } from './run-cli.js';
 

@@ -7,7 +7,7 @@ import { readSetting, requireSetting, type Environment } from '../core/setting.j
 import { DatabaseModule } from '../database/database.module.js';
 import { buildDataSource } from '../database/open-data-source.js';
 import { EncryptionModule } from '../encryption/encryption.module.js';
-import { ACCOUNT_PROVIDERS } from '../identity/account.providers.js';
+import { ACCOUNT_PROVIDERS } from '../identity/accounts/account.providers.js';
 import { IDENTITY_SETTINGS, resolveIdentityOptions } from '../identity/identity.options.js';
 import { SessionsModule } from '../sessions/sessions.module.js';
 

@@ -5,7 +5,7 @@ import {
   type GrantPath,
 } from '../access/decision/access-explanation.js';
 import type { Decision } from '../access/decision/decide.js';
-import { AccountsService } from '../identity/accounts.service.js';
+import { AccountsService } from '../identity/accounts/accounts.service.js';
 import {
   APP_OPTION,
   EXPORT_OPTION,

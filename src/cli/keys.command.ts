@@ -7,7 +7,7 @@ import { UnitOfWork } from '../database/unit-of-work.js';
 import { DataKeyStore, type DataKeySummary } from '../encryption/data-key.store.js';
 import { generateMasterKey } from '../encryption/master-key.js';
 import { createSecretFile } from '../encryption/secret-file.js';
-import { SigningKeyStore, type SigningKeySummary } from '../sessions/signing-key.store.js';
+import { SigningKeyStore, type SigningKeySummary } from '../sessions/signing-keys/signing-key.store.js';
 import { rotateKeys, type RotateFlags } from './keys.rotation.js';
 import type { CliIo } from './run-cli.js';
 import { readSetting, requireSetting } from '../core/setting.js';

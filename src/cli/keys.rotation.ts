@@ -14,8 +14,8 @@ import { EncryptionModule } from '../encryption/encryption.module.js';
 import { FieldCipher } from '../encryption/field-cipher.js';
 import { FreshnessFeed } from '../freshness/freshness.feed.js';
 import { FreshnessModule } from '../freshness/freshness.module.js';
-import { SigningKeyRotation } from '../sessions/signing-key.rotation.js';
-import { SigningKeyStore, type StoredSigningKey } from '../sessions/signing-key.store.js';
+import { SigningKeyRotation } from '../sessions/signing-keys/signing-key.rotation.js';
+import { SigningKeyStore, type StoredSigningKey } from '../sessions/signing-keys/signing-key.store.js';
 import type { CliIo } from './run-cli.js';
 
 export interface RotateFlags {

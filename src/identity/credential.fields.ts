@@ -1,8 +1,8 @@
 import { ValidateBy, type ValidationArguments, type ValidationOptions } from 'class-validator';
-import { MAX_EMAIL_LENGTH, parseEmail } from './email-address.js';
-import { isPasswordText, MAX_PASSWORD_BYTES } from './password.policy.js';
-import { MAX_RECOVERY_INPUT, parseRecoveryCode } from './recovery-code.js';
-import { isTotpCode } from './totp.js';
+import { MAX_EMAIL_LENGTH, parseEmail } from './accounts/email-address.js';
+import { isPasswordText, MAX_PASSWORD_BYTES } from './passwords/password.policy.js';
+import { MAX_RECOVERY_INPUT, parseRecoveryCode } from './second-factors/recovery-code.js';
+import { isTotpCode } from './second-factors/totp.js';
 
 /** What bodies that prove somebody are made of. What is refused here never reaches the database or the hasher. */
 

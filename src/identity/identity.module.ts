@@ -1,23 +1,23 @@
 import { Global, Module } from '@nestjs/common';
 import { KitModule } from '../core/kit-module.js';
-import { ACCOUNT_PROVIDERS } from './account.providers.js';
-import { AccountsService } from './accounts.service.js';
-import { AuthenticationFailure } from './authentication.failure.js';
-import { CodeLimits } from './code.limits.js';
-import { FactorChanges } from './factor.changes.js';
+import { ACCOUNT_PROVIDERS } from './accounts/account.providers.js';
+import { AccountsService } from './accounts/accounts.service.js';
+import { AuthenticationFailure } from './sign-in/authentication.failure.js';
+import { CodeLimits } from './second-factors/code.limits.js';
+import { FactorChanges } from './second-factors/factor.changes.js';
 import { IDENTITY_SETTINGS, resolveIdentityOptions, type IdentityOptions } from './identity.options.js';
 import { IDENTITY_OPTIONS, IdentityModuleBase } from './identity.routes.js';
-import { KnownSourceStore } from './known-source.store.js';
-import { PasswordChangeService } from './password-change.service.js';
-import { PasswordVerifier } from './password.verifier.js';
-import { RecoveryCodeStore } from './recovery-code.store.js';
-import { SecondFactorVerifier } from './second-factor.verifier.js';
-import { SecondFactorsService } from './second-factors.service.js';
-import { SignInChallenges } from './sign-in-challenges.service.js';
-import { SignInLimits } from './sign-in.limits.js';
-import { SignInService } from './sign-in.service.js';
-import { StepUpService } from './step-up.service.js';
-import { TotpStore } from './totp.store.js';
+import { KnownSourceStore } from './sign-in/known-source.store.js';
+import { PasswordChangeService } from './passwords/password-change.service.js';
+import { PasswordVerifier } from './passwords/password.verifier.js';
+import { RecoveryCodeStore } from './second-factors/recovery-code.store.js';
+import { SecondFactorVerifier } from './second-factors/second-factor.verifier.js';
+import { SecondFactorsService } from './second-factors/second-factors.service.js';
+import { SignInChallenges } from './sign-in/sign-in-challenges.service.js';
+import { SignInLimits } from './sign-in/sign-in.limits.js';
+import { SignInService } from './sign-in/sign-in.service.js';
+import { StepUpService } from './sign-in/step-up.service.js';
+import { TotpStore } from './second-factors/totp.store.js';
 
 /** Who: accounts with passwords and second factors, sign-in, and their administration. */
 @Global()

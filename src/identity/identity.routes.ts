@@ -1,12 +1,12 @@
 import { ConfigurableModuleBuilder, Module } from '@nestjs/common';
 import { RouterModule } from '@nestjs/core';
-import { AccountsController } from './accounts.controller.js';
+import { AccountsController } from './accounts/accounts.controller.js';
 import type { IdentityOptions } from './identity.options.js';
-import { MeController } from './me.controller.js';
-import { PasswordController } from './password.controller.js';
-import { SecondFactorsController } from './second-factors.controller.js';
-import { SignInController } from './sign-in.controller.js';
-import { StepUpController } from './step-up.controller.js';
+import { MeController } from './accounts/me.controller.js';
+import { PasswordController } from './passwords/password.controller.js';
+import { SecondFactorsController } from './second-factors/second-factors.controller.js';
+import { SignInController } from './sign-in/sign-in.controller.js';
+import { StepUpController } from './sign-in/step-up.controller.js';
 
 /** Fixed when the module is declared, also with `forRootAsync`: routes exist before any factory has run. */
 export interface IdentityExtras {

@@ -1,12 +1,12 @@
 import { Body, Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
 import { RequestContext } from '../core/request-context.js';
 import { Authenticated, Public } from '../core/route-policy.js';
-import { AccessTokenAuthenticator } from './access-token.authenticator.js';
-import { ProofRefusals } from './proof-refusals.js';
-import { presentedRefreshTokenOf } from './presented-refresh-token.js';
-import { accessTokenOfRequest } from './presented-token.js';
-import { RefreshDto } from './refresh.dto.js';
-import { RefreshService } from './refresh.service.js';
+import { AccessTokenAuthenticator } from './access-tokens/access-token.authenticator.js';
+import { ProofRefusals } from './access-tokens/proof-refusals.js';
+import { presentedRefreshTokenOf } from './refresh/presented-refresh-token.js';
+import { accessTokenOfRequest } from './access-tokens/presented-token.js';
+import { RefreshDto } from './refresh/refresh.dto.js';
+import { RefreshService } from './refresh/refresh.service.js';
 import { SessionHandover } from './session-handover.js';
 import { invalidToken } from './sessions.errors.js';
 import { SessionsService } from './sessions.service.js';

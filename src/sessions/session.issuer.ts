@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import type { KeyObject } from 'node:crypto';
 import { KeyRing } from '../encryption/key-ring.js';
-import { AccessTokenMinter } from './access-token.minter.js';
-import { writeRefreshToken, type RefreshToken } from './refresh-token.js';
+import { AccessTokenMinter } from './access-tokens/access-token.minter.js';
+import { writeRefreshToken, type RefreshToken } from './refresh/refresh-token.js';
 import type { Session } from './session.js';
 import { SessionsSettings } from './sessions.settings.js';
-import { SigningKeys } from './signing-keys.js';
+import { SigningKeys } from './signing-keys/signing-keys.js';
 
 /** What a client gets: the proof for the next minutes, and what renews it. */
 export interface IssuedTokens {

@@ -7,27 +7,27 @@ import { Pipeline } from '../core/pipeline.js';
 import { BootError } from '../core/zero-trust-error.js';
 import { FreshnessFeed } from '../freshness/freshness.feed.js';
 import { FreshnessModule } from '../freshness/freshness.module.js';
-import { AccessTokenAuthenticator } from './access-token.authenticator.js';
-import { AccessTokenMinter } from './access-token.minter.js';
-import { AccessTokenVerifier } from './access-token.verifier.js';
-import { JwksController } from './jwks.controller.js';
+import { AccessTokenAuthenticator } from './access-tokens/access-token.authenticator.js';
+import { AccessTokenMinter } from './access-tokens/access-token.minter.js';
+import { AccessTokenVerifier } from './access-tokens/access-token.verifier.js';
+import { JwksController } from './signing-keys/jwks.controller.js';
 import { LogoutController } from './logout.controller.js';
 import { OwnSessionsController } from './own-sessions.controller.js';
-import { ProofRefusals } from './proof-refusals.js';
-import { RefreshController } from './refresh.controller.js';
-import { RefreshService } from './refresh.service.js';
-import { RefreshStore } from './refresh.store.js';
+import { ProofRefusals } from './access-tokens/proof-refusals.js';
+import { RefreshController } from './refresh/refresh.controller.js';
+import { RefreshService } from './refresh/refresh.service.js';
+import { RefreshStore } from './refresh/refresh.store.js';
 import { SessionActivity } from './session-activity.js';
 import { SessionClients } from './session-client.js';
 import { SessionHandover } from './session-handover.js';
 import { SessionIssuer } from './session.issuer.js';
 import { SessionStore } from './session.store.js';
-import { SupersededSession } from './superseded-session.js';
+import { SupersededSession } from './refresh/superseded-session.js';
 import { SESSIONS_OPTIONS, type SessionsExtras, type SessionsOptions } from './sessions.options.js';
 import { SessionsService } from './sessions.service.js';
 import { SessionsSettings } from './sessions.settings.js';
-import { SigningKeyStore } from './signing-key.store.js';
-import { SigningKeys } from './signing-keys.js';
+import { SigningKeyStore } from './signing-keys/signing-key.store.js';
+import { SigningKeys } from './signing-keys/signing-keys.js';
 
 /** A module of its own, because a path prefix in Nest belongs to a module. */
 @KitModule()

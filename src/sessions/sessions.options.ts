@@ -1,4 +1,4 @@
-import type { SigningAlgorithm } from './signing-key.js';
+import type { SigningAlgorithm } from './signing-keys/signing-key.js';
 
 /** Proof: who issues access tokens, for whom, and how long they and their sessions live. */
 export interface SessionsOptions {

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { BootError } from '../core/zero-trust-error.js';
-import { MAX_ACCESS_TOKEN_SECONDS } from './access-token.claims.js';
+import { MAX_ACCESS_TOKEN_SECONDS } from './access-tokens/access-token.claims.js';
 import { SESSIONS_OPTIONS, type SessionsOptions } from './sessions.options.js';
 
 const THIRTY_DAYS = 2_592_000;

@@ -4,7 +4,7 @@ import type { Clock } from '../core/clock.js';
 import type { Principal } from '../core/principal.js';
 import type { RequestContext } from '../core/request-context.js';
 import { ZeroTrustError } from '../core/zero-trust-error.js';
-import { presentedTokenOf, type PresentedToken } from '../sessions/presented-token.js';
+import { presentedTokenOf, type PresentedToken } from '../sessions/access-tokens/presented-token.js';
 import { principalOf } from './acting.js';
 import { CREDENTIAL_PREFIX, madeUnder } from './acting.credentials.js';
 import { assertTestEnvironment } from './test-environment.js';

@@ -8,15 +8,15 @@ import { PipelineModule } from '../../src/core/pipeline.module.js';
 import { DatabaseModule } from '../../src/database/database.module.js';
 import { EncryptionModule } from '../../src/encryption/encryption.module.js';
 import { HttpModule } from '../../src/http/http.module.js';
-import { Argon2Engine } from '../../src/identity/argon2.engine.js';
+import { Argon2Engine } from '../../src/identity/passwords/argon2.engine.js';
 import { IdentityModule } from '../../src/identity/identity.module.js';
 import type { IdentityOptions } from '../../src/identity/identity.options.js';
-import { SecondFactorsService } from '../../src/identity/second-factors.service.js';
+import { SecondFactorsService } from '../../src/identity/second-factors/second-factors.service.js';
 import { SessionsModule } from '../../src/sessions/sessions.module.js';
 import { ThrottlingModule } from '../../src/throttler/throttling.module.js';
 import type { ThrottlingOptions } from '../../src/throttler/throttling.options.js';
 import { startApplication, type AdapterName, type RunningApplication } from '../support/application.js';
-import { CountingEngine } from './counting.engine.js';
+import { CountingEngine } from './passwords/counting.engine.js';
 import { MASTER_KEY, PASSWORD, type IdentityDatabase } from './identity.services.js';
 
 /** Far above what these tests do. */

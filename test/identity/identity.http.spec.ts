@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { SYSTEM_PRINCIPAL } from '../../src/access/grants/actor.js';
 import { GrantsService } from '../../src/access/grants/grants.service.js';
 import { RolesService } from '../../src/access/grants/roles.service.js';
-import { AccountsService } from '../../src/identity/accounts.service.js';
+import { AccountsService } from '../../src/identity/accounts/accounts.service.js';
 import { ADAPTERS } from '../support/application.js';
 import { Service, type Answer } from './identity.application.js';
 import { IdentityDatabase, PASSWORD } from './identity.services.js';

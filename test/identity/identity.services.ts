@@ -12,22 +12,22 @@ import { SecurityEvents, type PublishedSecurityEvent } from '../../src/core/secu
 import { DatabaseModule } from '../../src/database/database.module.js';
 import { EncryptionModule } from '../../src/encryption/encryption.module.js';
 import { generateMasterKey } from '../../src/encryption/master-key.js';
-import type { Account } from '../../src/identity/account.store.js';
-import { AccountsService } from '../../src/identity/accounts.service.js';
-import { Argon2Engine } from '../../src/identity/argon2.engine.js';
+import type { Account } from '../../src/identity/accounts/account.store.js';
+import { AccountsService } from '../../src/identity/accounts/accounts.service.js';
+import { Argon2Engine } from '../../src/identity/passwords/argon2.engine.js';
 import { IdentityModule } from '../../src/identity/identity.module.js';
 import type { IdentityOptions } from '../../src/identity/identity.options.js';
-import { PasswordChangeService } from '../../src/identity/password-change.service.js';
-import type { FactorMethod } from '../../src/identity/second-factor.verifier.js';
-import { SecondFactorsService } from '../../src/identity/second-factors.service.js';
-import { SignInChallenges } from '../../src/identity/sign-in-challenges.service.js';
-import { SignInService } from '../../src/identity/sign-in.service.js';
+import { PasswordChangeService } from '../../src/identity/passwords/password-change.service.js';
+import type { FactorMethod } from '../../src/identity/second-factors/second-factor.verifier.js';
+import { SecondFactorsService } from '../../src/identity/second-factors/second-factors.service.js';
+import { SignInChallenges } from '../../src/identity/sign-in/sign-in-challenges.service.js';
+import { SignInService } from '../../src/identity/sign-in/sign-in.service.js';
 import { SessionsModule } from '../../src/sessions/sessions.module.js';
 import type { OpenedSession } from '../../src/sessions/sessions.service.js';
 import { ThrottlingModule } from '../../src/throttler/throttling.module.js';
 import type { ThrottlingOptions } from '../../src/throttler/throttling.options.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { CountingEngine } from './counting.engine.js';
+import { CountingEngine } from './passwords/counting.engine.js';
 
 export const PASSWORD = 'tea house rain moss';
 

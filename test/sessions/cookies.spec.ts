@@ -2,8 +2,8 @@ import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-hos
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ACCESS_COOKIE, REFRESH_COOKIE, readCookie, writeCookie } from '../../src/sessions/cookies.js';
-import { presentedRefreshTokenOf } from '../../src/sessions/presented-refresh-token.js';
-import { accessTokenOfRequest, presentedTokenOf } from '../../src/sessions/presented-token.js';
+import { presentedRefreshTokenOf } from '../../src/sessions/refresh/presented-refresh-token.js';
+import { accessTokenOfRequest, presentedTokenOf } from '../../src/sessions/access-tokens/presented-token.js';
 
 const faultOf = (work: () => unknown): unknown => {
   try {

@@ -2,7 +2,7 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { uuidV7 } from '../../src/core/uuid-v7.js';
 import { FreshnessFeed } from '../../src/freshness/freshness.feed.js';
-import { AccessTokenVerifier } from '../../src/sessions/access-token.verifier.js';
+import { AccessTokenVerifier } from '../../src/sessions/access-tokens/access-token.verifier.js';
 import { SessionActivity } from '../../src/sessions/session-activity.js';
 import { SessionStore } from '../../src/sessions/session.store.js';
 import { SessionsService, type OpenedSession } from '../../src/sessions/sessions.service.js';

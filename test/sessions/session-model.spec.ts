@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { uuidV7 } from '../../src/core/uuid-v7.js';
-import { AccessTokenAuthenticator } from '../../src/sessions/access-token.authenticator.js';
-import { RefreshService } from '../../src/sessions/refresh.service.js';
+import { AccessTokenAuthenticator } from '../../src/sessions/access-tokens/access-token.authenticator.js';
+import { RefreshService } from '../../src/sessions/refresh/refresh.service.js';
 import { SessionsService } from '../../src/sessions/sessions.service.js';
 import type { IssuedTokens } from '../../src/sessions/session.issuer.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';

@@ -30,8 +30,8 @@ import { EncryptionModule } from '../../src/encryption/encryption.module.js';
 import { SessionsModule } from '../../src/sessions/sessions.module.js';
 import type { SessionsExtras, SessionsOptions } from '../../src/sessions/sessions.options.js';
 import { SessionsService, type OpenedSession } from '../../src/sessions/sessions.service.js';
-import type { SigningKey } from '../../src/sessions/signing-key.js';
-import { SigningKeys } from '../../src/sessions/signing-keys.js';
+import type { SigningKey } from '../../src/sessions/signing-keys/signing-key.js';
+import { SigningKeys } from '../../src/sessions/signing-keys/signing-keys.js';
 import type { TestDatabase } from '../support/database.js';
 
 export const ISSUER = 'https://portal.example.test';

@@ -4,7 +4,7 @@ import { RequestContext } from '../../src/core/request-context.js';
 import { SecurityEvents } from '../../src/core/security-events.js';
 import { uuidV7 } from '../../src/core/uuid-v7.js';
 import { UnitOfWork } from '../../src/database/unit-of-work.js';
-import { AccessTokenMinter } from '../../src/sessions/access-token.minter.js';
+import { AccessTokenMinter } from '../../src/sessions/access-tokens/access-token.minter.js';
 import { SESSION_ENDINGS, type Session } from '../../src/sessions/session.js';
 import { SessionsService } from '../../src/sessions/sessions.service.js';
 import { SessionsSettings } from '../../src/sessions/sessions.settings.js';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { Secret, TOTP } from 'otpauth';
 import { AppModule } from '../../sample/src/app.module.js';
 import { seedDemoAccounts, type DemoAccount } from '../../sample/src/demo-accounts.js';
-import { AccountsService } from '../../src/identity/accounts.service.js';
+import { AccountsService } from '../../src/identity/accounts/accounts.service.js';
 import { resolveThrottlingOptions, THROTTLING_SETTINGS } from '../../src/throttler/throttling.options.js';
 import { startApplication, type AdapterName } from './application.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
