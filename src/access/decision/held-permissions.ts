@@ -52,6 +52,18 @@ const MAX_REMEMBERED = 10_000;
 const MAX_TABLES = 1_000;
 const MAX_TABLE_TEXT = 2_000;
 
+/** For how long what was read for one request counts there, while memory may not be trusted: as long as memory would. */
+const READING_COUNTS_MS = 1_000;
+
+/** What was asked of the database for one request. */
+interface Asked {
+  readonly held: Promise<HeldTable>;
+  /** Of all that is remembered, when it was asked. */
+  readonly version: number;
+  /** Of `performance.now()`. */
+  readonly atMs: number;
+}
+
 interface HeldRow {
   readonly scope: string;
   readonly permissions: readonly string[];
@@ -67,7 +79,7 @@ export class HeldPermissions {
   readonly #logger = new Logger('AccessModule');
   readonly #remembered = new RememberedPermissions(MAX_REMEMBERED);
   readonly #ofPrincipal = new PrincipalNote<HeldTable>();
-  readonly #ofRequest = new WeakMap<RequestContext, Promise<HeldTable>>();
+  readonly #ofRequest = new WeakMap<RequestContext, Asked>();
   readonly #ofSystem = new WeakMap<Principal, HeldTable>();
   /** Subjects who hold the same share one table, by what was read: many hold one role, and memory is slow. */
   readonly #tables = new Map<string, HeldTable>();
@@ -113,16 +125,23 @@ export class HeldPermissions {
     return found?.held;
   }
 
-  /** What the principal of this request holds; asked of the database at most once a request. */
+  /**
+   * What the principal of this request holds, now. Where memory cannot say it, one reading serves the request; but what
+   * lasts, a stream or a socket, goes on in the context that it was let in with, and is told what has changed since.
+   */
   ofRequest(context: RequestContext, principal: Principal): Promise<HeldTable> {
-    let held = this.#ofRequest.get(context);
-    if (!held) {
-      const known = this.known(principal);
-      held = known ? Promise.resolve(known) : this.#read(principal.subject);
-      this.#ofRequest.set(context, held);
-      // A failure is not remembered: it is an answer to nothing.
-      held.catch(() => this.#ofRequest.delete(context));
-    }
+    const known = this.known(principal);
+    if (known) return Promise.resolve(known);
+    const nowMs = performance.now();
+    const { version } = this.#remembered;
+    const asked = this.#ofRequest.get(context);
+    if (asked?.version === version && nowMs - asked.atMs < READING_COUNTS_MS) return asked.held;
+    const held = this.#read(principal.subject);
+    this.#ofRequest.set(context, { held, version, atMs: nowMs });
+    // A failure is not remembered: it is an answer to nothing.
+    held.catch(() => {
+      if (this.#ofRequest.get(context)?.held === held) this.#ofRequest.delete(context);
+    });
     return held;
   }
 

@@ -63,6 +63,41 @@ describe('what a subject holds is remembered', () => {
     expect(await learn(there, subject)).toEqual([]);
   });
 
+  test('RBAC-13 what lasts hears of it too, in the context that it was let in with', async () => {
+    const subject = await here.somebody();
+    const id = await here.give(subject, 'reader');
+    const held = there.app.get(HeldPermissions);
+    const principal = { kind: 'account', subject } as const;
+    const stream = new RequestContext({ transport: 'graphql', receivedAtMs: 0 });
+    const now = async (): Promise<readonly string[]> =>
+      (await held.ofRequest(stream, principal)).permissions();
+    await there.app.get(FreshnessFeed).confirm();
+    expect(await now()).toEqual(['documents:read']);
+    await here.grants.revoke(id, SYSTEM_PRINCIPAL);
+    await vi.waitUntil(async () => (await now()).length === 0, soon);
+  });
+
+  test('RBAC-13 what lasts is read again after a second where memory may not be trusted, and not for each question', async () => {
+    const subject = await here.somebody('reader');
+    const held = there.app.get(HeldPermissions);
+    const principal = { kind: 'account', subject } as const;
+    const stream = new RequestContext({ transport: 'graphql', receivedAtMs: 0 });
+    const begun = performance.now();
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => begun);
+    const stale = vi.spyOn(there.app.get(FreshnessFeed), 'isFresh').mockReturnValue(false);
+    try {
+      const first = held.ofRequest(stream, principal);
+      clock.mockImplementation(() => begun + 999);
+      expect(held.ofRequest(stream, principal)).toBe(first);
+      clock.mockImplementation(() => begun + 1_000);
+      expect(held.ofRequest(stream, principal)).not.toBe(first);
+      await first;
+    } finally {
+      clock.mockRestore();
+      stale.mockRestore();
+    }
+  });
+
   test('a change by hand is told by the database, one entry a transaction and subject', async () => {
     const subject = await here.somebody('reader');
     expect(await learn(there, subject)).toEqual(['documents:read']);
