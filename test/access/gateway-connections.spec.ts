@@ -1,9 +1,9 @@
-import { Inject, Injectable, Module, Scope, type INestApplication, type Type } from '@nestjs/common';
+import { Inject, Injectable, Logger, Module, Scope, type INestApplication, type Type } from '@nestjs/common';
 import { NestFactory, REQUEST } from '@nestjs/core';
 import { WsAdapter } from '@nestjs/platform-ws';
 import { SubscribeMessage, WebSocketGateway, WebSocketServer } from '@nestjs/websockets';
 import { EventEmitter, once } from 'node:events';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { WebSocketServer as Server } from 'ws';
 import { Pipeline } from '../../src/core/pipeline.js';
 import { RequestContext } from '../../src/core/request-context.js';
@@ -248,6 +248,53 @@ describe('who may open a socket', () => {
     expect(ran).toEqual(['connected of reader', 'gone of reader']);
   });
 
+  test('RBAC-10 a class that two modules provide is judged once, and each instance hears of who was let in, and of their end', async () => {
+    const heard: { of: object; what: string }[] = [];
+    @WebSocketGateway()
+    class ProvidedTwiceGateway {
+      @RequirePermission('documents:read')
+      handleConnection(): void {
+        run('connected');
+        heard.push({ of: this, what: 'connected' });
+      }
+
+      handleDisconnect(): void {
+        run('disconnected');
+        heard.push({ of: this, what: 'disconnected' });
+      }
+
+      @SubscribeMessage('mine')
+      @Authenticated()
+      mine(): void {
+        run('mine');
+      }
+    }
+    @Module({ providers: [ProvidedTwiceGateway] })
+    class FirstModule {}
+    @Module({ providers: [ProvidedTwiceGateway] })
+    class SecondModule {}
+    const started = await start([], { imports: [FirstModule, SecondModule] });
+    const refused = await connect(started, nobody);
+    expect(await refused.closed).toMatchObject({ code: 4403 });
+    expect(heard).toEqual([]);
+    expect(started.events).toHaveLength(1);
+    const asked = once(happened, 'mine of reader');
+    const socket = await connect(started, reader);
+    socket.send('mine');
+    await asked;
+    const gone = once(happened, 'disconnected of reader');
+    socket.end();
+    await gone;
+    expect(ran.filter((line) => !line.startsWith('mine'))).toEqual([
+      ...['connected of reader', 'connected of reader'],
+      ...['disconnected of reader', 'disconnected of reader'],
+    ]);
+    expect(ran.slice(0, 2)).toEqual(['connected of reader', 'connected of reader']);
+    for (const what of ['connected', 'disconnected']) {
+      expect(new Set(heard.filter((each) => each.what === what).map(({ of }) => of)).size).toBe(2);
+    }
+  });
+
   test('RBAC-10 a gateway that is made anew for each connection is judged alike', async () => {
     @WebSocketGateway()
     @Injectable({ scope: Scope.REQUEST })
@@ -257,6 +304,10 @@ describe('who may open a socket', () => {
       @RequirePermission('documents:read')
       handleConnection(): void {
         run('connected');
+      }
+
+      handleDisconnect(): void {
+        run('disconnected');
       }
 
       @SubscribeMessage('mine')
@@ -270,8 +321,12 @@ describe('who may open a socket', () => {
     const refused = await connect(started, nobody);
     refused.send('mine');
     expect(await refused.closed).toMatchObject({ code: 4403 });
-    expect(await (await connect(started, reader)).say('mine')).toEqual({ event: 'done', data: 'mine' });
-    expect(ran).toEqual(['connected of reader', 'mine of reader']);
+    const entitled = await connect(started, reader);
+    expect(await entitled.say('mine')).toEqual({ event: 'done', data: 'mine' });
+    const gone = once(happened, 'disconnected of reader');
+    entitled.end();
+    await gone;
+    expect(ran).toEqual(['connected of reader', 'mine of reader', 'disconnected of reader']);
   });
 
   test('RBAC-10 a handleConnection that fails closes its socket and takes nothing else with it', async () => {
@@ -288,6 +343,88 @@ describe('who may open a socket', () => {
       expect(await (await connect(started, who)).closed).toEqual({ code: 1008, reason: 'internal-error' });
     }
   });
+});
+
+describe('a handleDisconnect that fails', () => {
+  /** What Node would end the process for. */
+  const fatal = vi.fn();
+  const FATAL = ['uncaughtException', 'unhandledRejection'] as const;
+  const others = FATAL.map((name) => process.listeners(name as 'uncaughtException'));
+  beforeEach(() => {
+    fatal.mockClear();
+    for (const name of FATAL) process.removeAllListeners(name).on(name, fatal);
+  });
+  afterEach(() => {
+    for (const [at, name] of FATAL.entries()) {
+      process.removeAllListeners(name);
+      for (const each of others[at]!) process.on(name, each);
+    }
+  });
+
+  class BaseGateway {
+    @Authenticated()
+    handleConnection(): void {
+      run('connected');
+    }
+
+    handleDisconnect(_client: object): unknown {
+      run('disconnected');
+      throw new Error('at once');
+    }
+  }
+  @WebSocketGateway()
+  class ThrowingGateway extends BaseGateway {}
+  @WebSocketGateway()
+  class RejectingGateway extends BaseGateway {
+    override handleDisconnect(): Promise<void> {
+      run('disconnected');
+      return Promise.reject(new Error('later'));
+    }
+  }
+  @WebSocketGateway()
+  class OverridingGateway extends BaseGateway {
+    override handleDisconnect(client: object): void {
+      try {
+        super.handleDisconnect(client);
+      } catch {
+        run('told');
+      }
+    }
+  }
+
+  test.each([
+    ['throws', ThrowingGateway, ['disconnected of reader'], 'Error: at once'],
+    ['rejects', RejectingGateway, ['disconnected of reader'], 'Error: later'],
+    [
+      'throws in the method that it overrides',
+      OverridingGateway,
+      ['disconnected of reader', 'told of reader'],
+      undefined,
+    ],
+  ])(
+    'RBAC-10 takes no process with it, and is logged unless its own gateway catches it: one that %s',
+    async (_how, gateway, expected, logged) => {
+      const error = vi.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
+      try {
+        const started = await start([gateway]);
+        const connected = once(happened, 'connected of reader');
+        const socket = await connect(started, reader);
+        await connected;
+        const gone = once(happened, expected.at(-1)!);
+        socket.end();
+        await gone;
+        // RxJS throws what an observer threw from a timer, and Node tells of rejections between two rounds.
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        expect(fatal).not.toHaveBeenCalled();
+        expect(ran).toEqual(['connected of reader', ...expected]);
+        expect(error.mock.calls.map(([line]) => String(line).split('\n')[0])).toEqual(
+          logged === undefined ? [] : [logged],
+        );
+      } finally {
+        error.mockRestore();
+      }
+    },
+  );
 });
 
 describe('a message that comes before its connection was judged', () => {

@@ -13,13 +13,15 @@ import { ZeroTrustError } from '../zero-trust-error.js';
 const UNJUDGED_RECOVERY =
   "Socket.IO's connectionStateRecovery says what a peer has missed before anybody is judged: leave it out.";
 
-/** What became of one socket at one gateway. */
+/** What became of one socket at one class of gateway. */
 interface Admission {
   state: 'pending' | 'admitted' | 'refused';
   /** Never rejects. */
   settled: Promise<void> | undefined;
-  /** Whether the host's own `handleConnection` was told of it; only then is its `handleDisconnect`. */
-  entered: boolean;
+  /** The instances that it came to: as many as there are modules that provide the class. */
+  readonly cameTo: WeakSet<object>;
+  /** Those whose own `handleConnection` was told of it; only then is their `handleDisconnect`. */
+  readonly entered: WeakSet<object>;
   /** In which it was judged. */
   context: RequestContext | undefined;
 }
@@ -66,9 +68,16 @@ export class ConnectionGate {
     const { gateway, client, handler, rest } = connecting;
     const known = this.#admissionOf(client, gateway.constructor);
     // The method of a base class, called by the one that overrides it: it was judged a moment ago.
-    if (known) return known.state === 'admitted' ? enter() : undefined;
+    if (known?.cameTo.has(gateway)) return known.state === 'admitted' ? enter() : undefined;
+    if (known) return this.#enterAlso(connecting, known, enter);
     carryRequest(client, rest[0]);
-    const admission: Admission = { state: 'pending', settled: undefined, entered: false, context: undefined };
+    const admission: Admission = {
+      state: 'pending',
+      settled: undefined,
+      context: undefined,
+      cameTo: new WeakSet([gateway]),
+      entered: new WeakSet(),
+    };
     this.#remember(client, gateway.constructor, admission);
     if (recoversConnections(client)) {
       this.#logger.error(
@@ -89,9 +98,8 @@ export class ConnectionGate {
       if (this.#isLetInByAll(client)) letGo(client);
       const call = letInOf(execution, context());
       if (call) this.watch(client, call);
-      admission.entered = true;
       admission.context = context();
-      this.#enter(client, admission.context, enter);
+      this.#enter(connecting, admission, enter);
     };
     if (!(verdict instanceof Promise)) {
       admitted();
@@ -106,9 +114,9 @@ export class ConnectionGate {
 
   /** Tells a gateway that a socket has gone, in the context that it came in; one that never heard of it hears nothing. */
   leave(gateway: object, client: object, tell: () => unknown): unknown {
-    const { entered, context } = this.#admissionOf(client, gateway.constructor) ?? {};
-    if (entered !== true) return undefined;
-    return context ? RequestContext.run(context, tell) : tell();
+    const admission = this.#admissionOf(client, gateway.constructor);
+    if (!admission?.entered.has(gateway)) return undefined;
+    return this.#call('handleDisconnect', admission.context, tell);
   }
 
   /**
@@ -142,17 +150,42 @@ export class ConnectionGate {
     );
   }
 
-  /** A gateway that fails on a socket must not take the process with it, nor leave the socket half known. */
-  #enter(client: object, context: RequestContext | undefined, enter: () => unknown): void {
-    const failed = (error: unknown): void => {
-      this.#logger.error(error instanceof Error ? (error.stack ?? error.message) : 'handleConnection failed');
+  /** The same class in another module: it is judged by the same policy, which is asked once, and hears for itself. */
+  #enterAlso(connecting: Connecting, known: Admission, enter: () => unknown): Promise<void> | undefined {
+    known.cameTo.add(connecting.gateway);
+    const entered = (): void => {
+      this.#enter(connecting, known, enter);
+    };
+    if (known.settled) return known.settled.then(entered);
+    entered();
+    return undefined;
+  }
+
+  #enter({ gateway, client }: Connecting, admission: Admission, enter: () => unknown): void {
+    if (admission.state !== 'admitted' || !isOpenSocket(client)) return;
+    admission.entered.add(gateway);
+    // One that fails must not leave the socket half known.
+    void this.#call('handleConnection', admission.context, enter, () => {
       closeSocket(client, new ZeroTrustError('internal-error', { detail: 'handleConnection failed' }));
+    });
+  }
+
+  /** A gateway that fails on a socket must not take the process with it: nobody waits for what Nest calls here. */
+  #call(
+    name: string,
+    context: RequestContext | undefined,
+    method: () => unknown,
+    onFailure?: () => void,
+  ): Promise<unknown> {
+    const failed = (error: unknown): void => {
+      this.#logger.error(error instanceof Error ? (error.stack ?? error.message) : `${name} failed`);
+      onFailure?.();
     };
     try {
-      const entering = context ? RequestContext.run(context, enter) : enter();
-      Promise.resolve(entering).catch(failed);
+      return Promise.resolve(context ? RequestContext.run(context, method) : method()).catch(failed);
     } catch (error) {
       failed(error);
+      return Promise.resolve();
     }
   }
 

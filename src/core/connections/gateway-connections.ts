@@ -80,9 +80,13 @@ function judgeFirst(method: Hook | undefined): Hook {
 
 /** Of a socket that was refused a gateway has never heard; it must not hear of its end. */
 function onlyOfWhoCame(method: Hook): Hook {
-  return wrapped(method, function (this: object, client: object, ...rest: unknown[]) {
+  const hook: Hook = function (this: Hooks, client, ...rest) {
+    // The method of a base class, called by the one that overrides it, which is told when it fails.
+    const called = this.handleDisconnect;
+    if (called && called !== hook && judging.has(called)) return method.call(this, client, ...rest);
     return gateOf(this)?.leave(this, client, () => method.call(this, client, ...rest));
-  });
+  };
+  return wrapped(method, hook);
 }
 
 function gateOf(gateway: object): ConnectionGate | undefined {
