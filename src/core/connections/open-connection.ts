@@ -23,8 +23,8 @@ export class OpenConnection {
   #loadsObjects = false;
   /** By when it must have been judged again, by a clock that nobody can set; undefined while nothing is asked. */
   dueAtMs: number | undefined;
-  /** Whether it is being judged at this moment. */
-  judging = false;
+  /** The call that is being judged at this moment; undefined while none is. */
+  judging: LetIn | undefined;
 
   constructor(
     /** Of the request that opened it: what its peer and the log know it by. */

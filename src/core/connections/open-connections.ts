@@ -172,19 +172,27 @@ export class OpenConnections implements OnApplicationShutdown {
   #judge(connection: object, open: OpenConnection, lane: Lane): void {
     const settle = (verdict: Verdict): void => {
       if (this.#open.get(connection) !== open) return;
-      if (!verdict.passed) this.#close(connection, open, verdict.error, verdict.reason);
-      else if (!this.#lanes.some(({ queue }) => queue.has(connection))) open.dueAtMs = undefined;
+      if (!verdict.passed) {
+        this.#close(connection, open, verdict.error, verdict.reason);
+        return;
+      }
+      open.judging = undefined;
+      if (!this.#lanes.some(({ queue }) => queue.has(connection))) open.dueAtMs = undefined;
     };
-    const verdict = judgeAgain(this.pipeline, open.calls, this.clock.nowMs(), (call) => open.has(call));
+    const verdict = judgeAgain(
+      this.pipeline,
+      open.calls,
+      this.clock.nowMs(),
+      (call) => open.has(call),
+      (call) => (open.judging = call),
+    );
     if (!(verdict instanceof Promise)) {
       settle(verdict);
       return;
     }
     lane.waiting += 1;
-    open.judging = true;
     void verdict.then((settled) => {
       lane.waiting -= 1;
-      open.judging = false;
       settle(settled);
       this.#schedule();
     });
@@ -216,8 +224,8 @@ export class OpenConnections implements OnApplicationShutdown {
     // Another stream has closed what carried this one.
     if (!carrying) return;
     if (open.carrier) this.#forget(open.carrier);
-    // Before it is closed: what it was let in for ends with it.
-    const [call] = open.calls;
+    // Before it is closed: what it was let in for ends with it. Of several callers on one socket it is this one's end.
+    const { judging: call = open.calls[0] } = open;
     try {
       carrying.close(error);
     } catch {

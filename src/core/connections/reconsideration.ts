@@ -17,22 +17,25 @@ export function isReconsidered(context: RequestContext): boolean {
  * refusal is the verdict, and whatever is thrown on the way is one; at once where no stage waits.
  *
  * @param counts whether a call is still of interest: it may end while it, or another, is being judged
+ * @param begins hears of each call before it is judged: of the one that is refused last
  */
 export function judgeAgain(
   pipeline: Pipeline,
   calls: readonly LetIn[],
   nowMs: number,
   counts: (call: LetIn) => boolean = () => true,
-  from = 0,
+  begins: (call: LetIn) => void = () => undefined,
 ): Verdict | Promise<Verdict> {
   for (const [at, call] of calls.entries()) {
-    if (at < from || !counts(call)) continue;
+    if (!counts(call)) continue;
+    begins(call);
     const verdict = verdictOf(pipeline, call, nowMs);
     if (verdict instanceof Promise) {
+      const rest = calls.slice(at + 1);
       return verdict
         .catch(refusalOf)
         .then((settled) =>
-          settled.passed || !counts(call) ? judgeAgain(pipeline, calls, nowMs, counts, at + 1) : settled,
+          settled.passed || !counts(call) ? judgeAgain(pipeline, rest, nowMs, counts, begins) : settled,
         );
     }
     if (!verdict.passed) return verdict;
