@@ -59,6 +59,13 @@ export class PipelineGuard implements CanActivate {
     return verdict.passed ? true : this.#refuse(verdict, context);
   }
 
+  /** Refuses a call that is not even judged: named, recorded and thrown like any other. */
+  refuse(execution: ExecutionContext, error: ZeroTrustError): Promise<never> {
+    const context = this.#contextOf(execution);
+    context.handler = nameOf(execution.getClass(), execution.getHandler());
+    return this.#refuse(refusalOf(error), context);
+  }
+
   #judge(execution: ExecutionContext, context: RequestContext): Verdict | Promise<Verdict> {
     try {
       if (!TRANSPORTS.has(execution.getType())) {

@@ -367,9 +367,9 @@ describe('a handleDisconnect that fails', () => {
       run('connected');
     }
 
-    handleDisconnect(_client: object): unknown {
+    handleDisconnect(client: object): unknown {
       run('disconnected');
-      throw new Error('at once');
+      throw new Error('at once', { cause: client });
     }
   }
   @WebSocketGateway()

@@ -347,6 +347,78 @@ describe.each(Object.keys(TRANSPORTS) as IoTransport[])('Socket.IO %s', (over) =
     ]);
   });
 
+  test('RBAC-10 one gateway of a namespace may work with a socket that another has not let in yet', async () => {
+    const slow = new SlowAuthenticator();
+    @Module({})
+    class SlowIdentityModule {
+      constructor(pipeline: Pipeline) {
+        pipeline.useAuthenticator(slow);
+      }
+    }
+    const acknowledged: unknown[] = [];
+    @WebSocketGateway()
+    class WelcomingGateway {
+      @WebSocketServer()
+      server!: Server;
+
+      @Public()
+      async handleConnection(client: Socket): Promise<void> {
+        await once(happened, 'the other is asked');
+        void client.join(['hall', 'porch']);
+        void client.leave('porch');
+        run([...client.rooms].map((room) => (room === client.id ? 'its own' : room)).join());
+        client.timeout(10_000).emit('first', (...given: unknown[]) => acknowledged.push(given));
+        client.emit('second', (...given: unknown[]) => acknowledged.push(given));
+        this.server.to(client.id).emit('lost');
+        this.server.to('hall').emit('lost');
+        happened.emit('welcomed', client);
+      }
+    }
+    const started = await start([WelcomingGateway, ReadersGateway], {
+      withIdentity: false,
+      imports: [SlowIdentityModule],
+    });
+    const welcomed = once(happened, 'welcomed') as Promise<[Socket]>;
+    const connected = once(happened, 'connected of reader');
+    const peer = await connect(started, over);
+    for (const event of ['first', 'second']) {
+      peer.socket.on(event, (answer: (said: string) => void) => {
+        answer('heard');
+      });
+    }
+    const decide = await slow.next();
+    happened.emit('the other is asked');
+    const [client] = await welcomed;
+    expect(ran).toEqual(['put here by a middleware,its own,hall of undefined']);
+    decide({ kind: 'account', subject: reader });
+    await connected;
+    await vi.waitUntil(() => acknowledged.length === 2);
+    expect(acknowledged).toEqual([[null, 'heard'], ['heard']]);
+    expect(peer.heard.map(([event]) => event)).toEqual(['first', 'second']);
+    expect([...client.rooms]).toEqual(['put here by a middleware', client.id, 'hall', 'readers']);
+  });
+
+  test('RBAC-10 a socket that is taken out of all rooms while it is judged comes back to none of them', async () => {
+    const slow = new SlowAuthenticator();
+    @Module({})
+    class SlowIdentityModule {
+      constructor(pipeline: Pipeline) {
+        pipeline.useAuthenticator(slow);
+      }
+    }
+    const started = await start([ReadersGateway], { withIdentity: false, imports: [SlowIdentityModule] });
+    const { server } = started.app.get(ReadersGateway);
+    const connected = once(happened, 'connected of reader');
+    await connect(started, over);
+    const decide = await slow.next();
+    const [client] = server.sockets.sockets.values();
+    Reflect.apply(client!['leaveAll' as never], client, []);
+    expect([...client!.rooms]).toEqual([]);
+    decide({ kind: 'account', subject: reader });
+    await connected;
+    expect([...client!.rooms]).toEqual(['readers']);
+  });
+
   test('RBAC-10 each namespace is a connection of its own, dynamic ones too, and one refusal ends what they share', async () => {
     const started = await start([ReadersGateway, LobbyGateway, RoomsGateway]);
     const guest = await connect(started, over, { namespace: '/lobby' });
@@ -417,6 +489,16 @@ describe.each(Object.keys(TRANSPORTS) as IoTransport[])('Socket.IO %s', (over) =
     const peer = await connect(started, over, { as: reader, namespace: '/lobby' });
     expect(await peer.ended).toEqual(closedFor(NOT_ALLOWED));
     expect(ran).toEqual([]);
+    await vi.waitUntil(() => started.events.length > 0);
+    expect(started.events).toMatchObject([
+      {
+        action: 'access.refused',
+        transport: 'ws',
+        handler: 'LobbyGateway.handleConnection',
+        reason: expect.stringContaining('connectionStateRecovery') as unknown,
+        detail: { code: 'permission-denied' },
+      },
+    ]);
   });
 
   test('RBAC-10 gateways that share a namespace each judge a connection, and one that is made anew for each does', async () => {

@@ -1,4 +1,4 @@
-import { Injectable, Logger } from '@nestjs/common';
+import { Injectable, Logger, type ExecutionContext } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import type { IncomingMessage } from 'node:http';
@@ -79,17 +79,10 @@ export class ConnectionGate {
       entered: new WeakSet(),
     };
     this.#remember(client, gateway.constructor, admission);
-    if (recoversConnections(client)) {
-      this.#logger.error(
-        `a socket came to ${gateway.constructor.name} and was refused: ${UNJUDGED_RECOVERY}`,
-      );
-      const error = new ZeroTrustError('permission-denied', { detail: UNJUDGED_RECOVERY });
-      this.#refuse(client, admission, error);
-      return undefined;
-    }
     const execution = new ExecutionContextHost([client, ...rest], gateway.constructor as never, handler);
     execution.setType('ws');
     const context = (): RequestContext | undefined => messageContextOf(execution);
+    if (recoversConnections(client)) return this.#refuseRecovery(client, admission, execution);
     const verdict = this.guard.canActivate(execution);
     const admitted = (): void => {
       admission.state = 'admitted';
@@ -137,6 +130,14 @@ export class ConnectionGate {
       for (const admission of this.#admissions.get(client)?.values() ?? []) admission.state = 'refused';
       closeSocket(client, error);
     });
+  }
+
+  /** At once: it would hear what is said to everybody while that is recorded. */
+  async #refuseRecovery(client: object, admission: Admission, execution: ExecutionContext): Promise<void> {
+    this.#logger.error(`a socket came to ${execution.getClass().name} and was refused: ${UNJUDGED_RECOVERY}`);
+    const error = new ZeroTrustError('permission-denied', { detail: UNJUDGED_RECOVERY });
+    this.#refuse(client, admission, error);
+    await this.guard.refuse(execution, error).catch(() => undefined);
   }
 
   #refuse(client: object, admission: Admission, error: unknown): void {

@@ -1,9 +1,9 @@
-type Method = (...given: never[]) => unknown;
-
 /** What the clients of both websocket libraries have of these; rooms are Socket.IO's alone. */
 interface SocketLike {
   readonly id?: string;
   readonly rooms?: Iterable<string>;
+  /** What `volatile`, `timeout()` and `compress()` ask of the event that is said next. */
+  flags?: object;
   readonly adapter?: { delAll(id: string): unknown };
   send?(...given: unknown[]): unknown;
   emit?(...given: unknown[]): unknown;
@@ -16,7 +16,7 @@ interface Held {
   readonly rooms: Set<string>;
   readonly said: (() => unknown)[];
   /** By name what stands on the socket meanwhile, and what stood there before. */
-  readonly replaced: Map<string, { by: Method; before: PropertyDescriptor | undefined }>;
+  readonly replaced: Map<string, { by: unknown; before: PropertyDescriptor | undefined }>;
 }
 
 const held = new WeakMap<object, Held>();
@@ -32,19 +32,32 @@ export function holdBack(client: object): void {
   const rooms = new Set(socket.rooms ?? []);
   const said: Held['said'] = [];
   const replaced: Held['replaced'] = new Map();
-  const replace = (name: string, by: Method): void => {
+  const replace = (name: string, by: object): void => {
     replaced.set(name, { by, before: Object.getOwnPropertyDescriptor(client, name) });
     Object.defineProperty(client, name, { value: by, configurable: true, writable: true });
   };
   // A bare WebSocket hears its own events by `emit`.
   if (typeof socket.disconnect !== 'function') {
-    replace('send', (...given) => void said.push(() => socket.send?.(...given)));
+    replace('send', (...given: unknown[]) => void said.push(() => socket.send?.(...given)));
   } else {
-    replace('emit', (...given) => said.push(() => socket.emit?.(...given)) > 0);
+    replace('emit', (...given: unknown[]) => {
+      const { flags } = socket;
+      socket.flags = {};
+      said.push(() => {
+        socket.flags = flags ?? {};
+        socket.emit?.(...given);
+      });
+      return true;
+    });
+    // The adapter knows of none meanwhile, and it is where the socket looks.
+    replace('rooms', rooms);
     replace('join', (given: string | string[]) => {
       for (const room of [given].flat()) rooms.add(room);
     });
     replace('leave', (room: string) => void rooms.delete(room));
+    replace('leaveAll', () => {
+      rooms.clear();
+    });
     if (socket.id !== undefined) socket.adapter?.delAll(socket.id);
   }
   held.set(client, { rooms, said, replaced });
