@@ -179,3 +179,83 @@ test('RBAC-13 one that could not be judged in time is recorded as of the call th
     { actor: late, handler: 'BooksGateway.read', detail: { code: 'temporarily-unavailable' } },
   ]);
 });
+
+test('RBAC-13 FLT-06 a judgement that never answers ends its own connection, and takes no room from those that come after', async () => {
+  const here = await start();
+  const silent = Array.from({ length: 12 }, newSubject);
+  const waiting = await Promise.all(silent.map((each) => letIn(here, [each, 'hello'])));
+  for (const each of silent) proofs.hold(each);
+  here.app.get(OpenConnections).reconsider(() => true, 100);
+  const codes = await Promise.all(waiting.map(({ closed }) => closed));
+  expect(new Set(codes.map(({ code }) => code))).toEqual(new Set([1013]));
+
+  const after = newSubject();
+  const kept = await letIn(here, [after, 'hello']);
+  const before = proofs.askedFor(after);
+  here.app.get(OpenConnections).reconsider(() => true);
+  await until(() => proofs.askedFor(after) > before);
+  expect(kept.isOpen()).toBe(true);
+});
+
+test('RBAC-13 FLT-06 what its peer leaves while it is being judged takes no room either', async () => {
+  const here = await start();
+  const silent = Array.from({ length: 12 }, newSubject);
+  const waiting = await Promise.all(silent.map((each) => letIn(here, [each, 'hello'])));
+  for (const each of silent) proofs.hold(each);
+  const after = newSubject();
+  await letIn(here, [after, 'hello']);
+  const before = proofs.askedFor(after);
+  const connections = here.app.get(OpenConnections);
+  connections.reconsider(() => true, 60_000);
+  await until(() => silent.filter((each) => proofs.askedFor(each) > 1).length === 8);
+  expect(proofs.askedFor(after)).toBe(before);
+  for (const each of waiting) each.end();
+  await until(() => proofs.askedFor(after) > before);
+  expect(connections.size).toBe(1);
+});
+
+test('RBAC-13 who has many objects that take their time is late alone: all others get their turn, and room for it', async () => {
+  const here = await start();
+  const [many, others] = [
+    await here.somebody('reader'),
+    await Promise.all([1, 2, 3].map(() => here.somebody('reader'))),
+  ];
+  const [slow, quick] = [newSubject(), newSubject()];
+  const hers = await Promise.all(Array.from({ length: 20 }, () => letIn(here, [many, 'read', slow])));
+  const theirs = await Promise.all(others.map((each) => letIn(here, [each, 'read', quick])));
+  const [hersBefore, theirsBefore] = [objects.askedFor(slow), objects.askedFor(quick)];
+  objects.hold(slow);
+  here.app.get(OpenConnections).reconsider(() => true, 400);
+  await until(() => objects.askedFor(quick) >= theirsBefore + theirs.length);
+  expect(objects.askedFor(slow) - hersBefore).toBeLessThanOrEqual(4);
+  const codes = await Promise.all(hers.map(({ closed }) => closed));
+  expect(new Set(codes.map(({ code }) => code))).toEqual(new Set([1013]));
+  expect(theirs.map((each) => each.isOpen())).toEqual([true, true, true]);
+});
+
+test('RBAC-13 an answer settles what was asked before it was looked for; what was asked since has its own time', async () => {
+  const here = await start();
+  const [patient, hasty] = [newSubject(), newSubject()];
+  const [kept, ended] = [await letIn(here, [patient, 'hello']), await letIn(here, [hasty, 'hello'])];
+  const connections = here.app.get(OpenConnections);
+  const ask = (who: string, withinMs: number): void => {
+    connections.reconsider(({ subject }) => subject === who, withinMs);
+  };
+  const askedOnceMore = async (who: string): Promise<void> => {
+    const before = proofs.askedFor(who);
+    await until(() => proofs.askedFor(who) > before);
+  };
+  for (const each of [patient, hasty]) {
+    proofs.hold(each);
+    ask(each, 400);
+    await askedOnceMore(each);
+  }
+  ask(patient, 60_000);
+  ask(hasty, 600);
+  for (const each of [patient, hasty]) {
+    proofs.answer(each);
+    await askedOnceMore(each);
+  }
+  expect(await ended.closed).toEqual({ code: 1013, reason: 'temporarily-unavailable' });
+  expect(kept.isOpen()).toBe(true);
+});

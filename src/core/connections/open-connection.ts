@@ -16,23 +16,64 @@ export interface LetIn {
   readonly principal: Principal;
 }
 
+/** While nothing is asked. */
+const NEVER = Number.POSITIVE_INFINITY;
+
 /** One open socket, response or stream, with everything that its peer was let in for. */
 export class OpenConnection {
   /** Which handlers, each as it was called last: at most as many as there are. */
   readonly #calls = new Map<object, LetIn>();
   #loadsObjects = false;
-  /** By when it must have been judged again, by a clock that nobody can set; undefined while nothing is asked. */
-  dueAtMs: number | undefined;
+  /** By when it must have been judged again, by a clock that nobody can set. */
+  #dueAtMs = NEVER;
+  /** The same for what was asked since its judgement began: that may have looked before something changed. */
+  #dueAfterwardsAtMs = NEVER;
+  /** Of the request that opened it: what its peer and the log know it by. */
+  readonly id: string;
+  /** Whoever opened it: on whose account it is judged. */
+  readonly caller: string;
   /** The call that is being judged at this moment; undefined while none is. */
   judging: LetIn | undefined;
 
   constructor(
-    /** Of the request that opened it: what its peer and the log know it by. */
-    readonly id: string,
+    /** What is open. */
+    readonly connection: object,
+    call: LetIn,
     readonly close: (error: ZeroTrustError) => void,
     /** What carries it, where a stream is not ended without that. */
     readonly carrier?: object,
-  ) {}
+  ) {
+    this.id = call.context.id;
+    this.caller = `${call.principal.kind} ${call.principal.subject}`;
+    this.add(call);
+  }
+
+  get dueAtMs(): number {
+    return this.#dueAtMs;
+  }
+
+  /** Whether it is to be judged, or is being judged. */
+  get isAsked(): boolean {
+    return this.#dueAtMs !== NEVER;
+  }
+
+  ask(dueAtMs: number): void {
+    if (this.judging) this.#dueAfterwardsAtMs = Math.min(this.#dueAfterwardsAtMs, dueAtMs);
+    else this.#dueAtMs = Math.min(this.#dueAtMs, dueAtMs);
+  }
+
+  /** What was asked before its judgement began is answered; what was asked since is not. */
+  settle(): void {
+    this.judging = undefined;
+    this.#dueAtMs = this.#dueAfterwardsAtMs;
+    this.#dueAfterwardsAtMs = NEVER;
+  }
+
+  /** Gives it as much more time. */
+  delay(byMs: number): void {
+    this.#dueAtMs += byMs;
+    this.#dueAfterwardsAtMs += byMs;
+  }
 
   get calls(): readonly LetIn[] {
     return [...this.#calls.values()];

@@ -1,6 +1,7 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { performance } from 'node:perf_hooks';
 import { Clock } from '../clock.js';
+import { Lane } from './lane.js';
 import { OpenConnection, type Closable, type LetIn } from './open-connection.js';
 import { Pipeline } from '../pipeline.js';
 import type { Principal } from '../principal.js';
@@ -16,17 +17,8 @@ const SWEEP_MS = 3_000;
 const JUDGED_WITHIN_MS = 750;
 /** How often it is looked whether one took too long. */
 const LOOK_EVERY_MS = 150;
-/** Judgements of a lane that wait for something, at most: those who ask have the pool too. */
-const WAITING_AT_ONCE = 8;
 /** Judgements in a row before others get their turn of the loop. */
 const IN_A_ROW = 64;
-
-/** What is to be judged, in its order. */
-interface Lane {
-  readonly queue: Set<object>;
-  /** How many of it are being judged and wait for something. */
-  waiting: number;
-}
 
 /**
  * What is still open of all that was let in with a principal: sockets, responses, and the streams of handlers. Judged
@@ -38,8 +30,8 @@ export class OpenConnections implements OnApplicationShutdown {
   readonly #logger = new Logger('Connections');
   readonly #open = new Map<object, OpenConnection>();
   /** Apart: an object that takes its time to load must not close everybody who asks for none. */
-  readonly #plain: Lane = { queue: new Set(), waiting: 0 };
-  readonly #loading: Lane = { queue: new Set(), waiting: 0 };
+  readonly #plain = new Lane();
+  readonly #loading = new Lane();
   readonly #lanes = [this.#plain, this.#loading];
   #scheduled = false;
   #sweep: NodeJS.Timeout | undefined;
@@ -63,8 +55,9 @@ export class OpenConnections implements OnApplicationShutdown {
   /** Keeps an eye on what was let in. `close` ends it; nothing of it may reach its peer afterwards. */
   watch(connection: Closable, call: LetIn, close: (error: ZeroTrustError) => void): void {
     let open = this.#open.get(connection);
-    if (!open) {
-      open = this.#remember(connection, new OpenConnection(call.context.id, close));
+    if (open) open.add(call);
+    else {
+      open = this.#remember(new OpenConnection(connection, call, close));
       // On Socket.IO a peer may send an event of any name, "close" and all: one that is connected has not ended.
       const forget = (): void => {
         if ((connection as { readonly connected?: unknown }).connected !== true) this.#forget(connection);
@@ -72,8 +65,7 @@ export class OpenConnections implements OnApplicationShutdown {
       connection.on('close', forget);
       connection.on('disconnect', forget);
     }
-    open.add(call);
-    this.#askIfMissed(connection, open, call);
+    this.#askIfMissed(open, call);
   }
 
   /**
@@ -90,9 +82,8 @@ export class OpenConnections implements OnApplicationShutdown {
     const carrying = carrier && this.#open.get(carrier);
     if (carrier && !carrying) return undefined;
     const stream = {};
-    const open = this.#remember(stream, new OpenConnection(call.context.id, end, carrier));
-    open.add(call);
-    this.#askIfMissed(stream, open, call);
+    const open = this.#remember(new OpenConnection(stream, call, end, carrier));
+    this.#askIfMissed(open, call);
     return (withItsCall) => {
       this.#forget(stream);
       if (withItsCall) carrying?.drop(call);
@@ -103,20 +94,18 @@ export class OpenConnections implements OnApplicationShutdown {
   reconsider(concerns: (principal: Principal) => boolean, withinMs: number = JUDGED_WITHIN_MS): void {
     this.#saidAtMs = this.clock.nowMs();
     const dueAtMs = performance.now() + withinMs;
-    for (const [connection, open] of this.#open) {
-      if (open.concerns(concerns)) this.#ask(connection, open, dueAtMs);
-    }
+    for (const open of this.#open.values()) if (open.concerns(concerns)) this.#ask(open, dueAtMs);
   }
 
   onApplicationShutdown(): void {
     clearInterval(this.#sweep);
     clearInterval(this.#overdue);
     this.#open.clear();
-    for (const { queue } of this.#lanes) queue.clear();
+    for (const lane of this.#lanes) lane.clear();
   }
 
-  #remember(connection: object, open: OpenConnection): OpenConnection {
-    this.#open.set(connection, open);
+  #remember(open: OpenConnection): OpenConnection {
+    this.#open.set(open.connection, open);
     this.#sweep ??= setInterval(() => {
       this.reconsider(() => true, SWEEP_MS);
     }, SWEEP_MS).unref();
@@ -124,14 +113,15 @@ export class OpenConnections implements OnApplicationShutdown {
   }
 
   /** What was said while a call was on its way, nobody asked about it: it was not here yet. */
-  #askIfMissed(connection: object, open: OpenConnection, { context }: LetIn): void {
+  #askIfMissed(open: OpenConnection, { context }: LetIn): void {
     if (context.receivedAtMs > this.#saidAtMs) return;
-    this.#ask(connection, open, performance.now() + JUDGED_WITHIN_MS);
+    this.#ask(open, performance.now() + JUDGED_WITHIN_MS);
   }
 
-  #ask(connection: object, open: OpenConnection, dueAtMs: number): void {
-    open.dueAtMs = Math.min(open.dueAtMs ?? Number.POSITIVE_INFINITY, dueAtMs);
-    (open.loadsObjects ? this.#loading : this.#plain).queue.add(connection);
+  #ask(open: OpenConnection, dueAtMs: number): void {
+    // What is being judged is judged once more when that is done.
+    if (!open.isAsked) this.#laneOf(open).add(open);
+    open.ask(dueAtMs);
     if (!this.#overdue) {
       this.#lookedAtMs = performance.now();
       this.#overdue = setInterval(() => {
@@ -151,33 +141,31 @@ export class OpenConnections implements OnApplicationShutdown {
     });
   }
 
-  #work(lane: Lane): void {
-    let judged = 0;
-    for (const connection of lane.queue) {
-      if (lane.waiting >= WAITING_AT_ONCE) return;
-      if (judged >= IN_A_ROW) {
-        this.#schedule();
-        return;
-      }
-      const open = this.#open.get(connection);
-      // What is being judged was asked anew meanwhile: once more when that is done.
-      if (open?.judging) continue;
-      lane.queue.delete(connection);
-      if (!open) continue;
-      judged += 1;
-      this.#judge(connection, open, lane);
-    }
+  #laneOf({ loadsObjects }: OpenConnection): Lane {
+    return loadsObjects ? this.#loading : this.#plain;
   }
 
-  #judge(connection: object, open: OpenConnection, lane: Lane): void {
+  #work(lane: Lane): void {
+    for (let judged = 0; judged < IN_A_ROW; judged += 1) {
+      const open = lane.take();
+      if (!open) return;
+      const itsLane = this.#laneOf(open);
+      // It loads objects since it was asked.
+      if (itsLane !== lane) itsLane.add(open);
+      else this.#judge(open, lane);
+    }
+    this.#schedule();
+  }
+
+  #judge(open: OpenConnection, lane: Lane): void {
     const settle = (verdict: Verdict): void => {
-      if (this.#open.get(connection) !== open) return;
+      if (this.#open.get(open.connection) !== open) return;
       if (!verdict.passed) {
-        this.#close(connection, open, verdict.error, verdict.reason);
+        this.#close(open, verdict.error, verdict.reason);
         return;
       }
-      open.judging = undefined;
-      if (!this.#lanes.some(({ queue }) => queue.has(connection))) open.dueAtMs = undefined;
+      open.settle();
+      if (open.isAsked) this.#laneOf(open).add(open);
     };
     const verdict = judgeAgain(
       this.pipeline,
@@ -190,9 +178,9 @@ export class OpenConnections implements OnApplicationShutdown {
       settle(verdict);
       return;
     }
-    lane.waiting += 1;
+    lane.wait(open);
     void verdict.then((settled) => {
-      lane.waiting -= 1;
+      lane.leave(open);
       settle(settled);
       this.#schedule();
     });
@@ -204,13 +192,13 @@ export class OpenConnections implements OnApplicationShutdown {
     const stoodStillMs = Math.max(0, nowMs - this.#lookedAtMs - 2 * LOOK_EVERY_MS);
     this.#lookedAtMs = nowMs;
     let left = false;
-    for (const [connection, open] of this.#open) {
-      if (open.dueAtMs === undefined) continue;
-      open.dueAtMs += stoodStillMs;
+    for (const open of this.#open.values()) {
+      if (!open.isAsked) continue;
+      open.delay(stoodStillMs);
       if (open.dueAtMs > nowMs) left = true;
       else {
         const detail = 'it could not be judged again in time';
-        this.#close(connection, open, new ZeroTrustError('temporarily-unavailable', { detail }), detail);
+        this.#close(open, new ZeroTrustError('temporarily-unavailable', { detail }), detail);
       }
     }
     if (left) return;
@@ -218,8 +206,8 @@ export class OpenConnections implements OnApplicationShutdown {
     this.#overdue = undefined;
   }
 
-  #close(connection: object, open: OpenConnection, error: ZeroTrustError, reason: string): void {
-    this.#forget(connection);
+  #close(open: OpenConnection, error: ZeroTrustError, reason: string): void {
+    this.#forget(open.connection);
     const carrying = open.carrier ? this.#open.get(open.carrier) : open;
     // Another stream has closed what carried this one.
     if (!carrying) return;
@@ -258,8 +246,10 @@ export class OpenConnections implements OnApplicationShutdown {
   }
 
   #forget(connection: object): void {
+    const open = this.#open.get(connection);
+    if (!open) return;
     this.#open.delete(connection);
-    for (const { queue } of this.#lanes) queue.delete(connection);
+    for (const lane of this.#lanes) if (lane.leave(open)) this.#schedule();
     if (this.#open.size > 0) return;
     clearInterval(this.#sweep);
     this.#sweep = undefined;
