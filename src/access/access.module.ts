@@ -1,4 +1,4 @@
-import { Global, Module, type OnApplicationBootstrap } from '@nestjs/common';
+import { Global, Module } from '@nestjs/common';
 import { KitModule } from '../core/kit-module.js';
 import { Pipeline } from '../core/pipeline.js';
 import { FreshnessModule } from '../freshness/freshness.module.js';
@@ -16,7 +16,7 @@ import { GrantsStore } from './grants/grants.store.js';
 import { HandlerAddresses } from './inventory/handler-addresses.js';
 import { HeldPermissions } from './decision/held-permissions.js';
 import { MissingPermissions } from './report-only/missing-permissions.js';
-import { QueueWorkers } from './inventory/queue-workers.js';
+import { QueueWorkersModule } from './inventory/queue-workers.module.js';
 import { ReportAnnouncements } from './report-only/report.announcements.js';
 import { ReportOnlyCoverage } from './report-only/report-only.coverage.js';
 import { ReportOnlyRecorder } from './report-only/report-only.recorder.js';
@@ -36,7 +36,7 @@ import { Tenants } from './tenants/tenants.js';
 @Global()
 @KitModule()
 @Module({
-  imports: [FreshnessModule],
+  imports: [FreshnessModule, QueueWorkersModule],
   controllers: [AccessController, RolesController, GrantsController],
   providers: [
     {
@@ -53,7 +53,6 @@ import { Tenants } from './tenants/tenants.js';
     AccessExplanation,
     SeparationReview,
     HandlerAddresses,
-    QueueWorkers,
     MissingPermissions,
     ReportStore,
     ReportAnnouncements,
@@ -74,22 +73,16 @@ import { Tenants } from './tenants/tenants.js';
     AccessReports,
   ],
 })
-export class AccessModule extends AccessModuleBase implements OnApplicationBootstrap {
+export class AccessModule extends AccessModuleBase {
   constructor(
     pipeline: Pipeline,
     stage: AuthoriseStage,
     coverage: ReportOnlyCoverage,
     recorder: ReportOnlyRecorder,
-    private readonly workers: QueueWorkers,
   ) {
     super();
     pipeline.register(stage);
     // Where everything is enforced, no call is asked about it.
     if (coverage.inUse) pipeline.useReportOnly(recorder);
-  }
-
-  /** After those of all providers, and none of them has refused the start. */
-  onApplicationBootstrap(): void {
-    this.workers.start();
   }
 }

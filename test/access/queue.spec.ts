@@ -1,6 +1,14 @@
 import { BullModule, BullRegistrar, Processor, WorkerHost } from '@nestjs/bullmq';
-import type { INestApplicationContext, Provider, Type } from '@nestjs/common';
-import { Test } from '@nestjs/testing';
+import {
+  Module,
+  type DynamicModule,
+  type INestApplicationContext,
+  type Provider,
+  type Type,
+} from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { Transport } from '@nestjs/microservices';
+import { Test, type TestingModule } from '@nestjs/testing';
 import { Queue, QueueEvents, UnrecoverableError, type Job } from 'bullmq';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { AccessService } from '../../src/access/access.service.js';
@@ -8,7 +16,12 @@ import { RequestContext } from '../../src/core/request-context.js';
 import { SecurityEvents, type PublishedSecurityEvent } from '../../src/core/security-events.js';
 import { SystemTask } from '../../src/core/system-task.js';
 import { createTestDatabase, type TestDatabase } from '../support/database.js';
-import { hostileModule, startHostile, type HostileOptions } from '../support/hostile.application.js';
+import {
+  createHostile,
+  hostileModule,
+  startHostile,
+  type HostileOptions,
+} from '../support/hostile.application.js';
 import { startRedis, type RedisServer } from '../support/redis.js';
 import { permissions } from './access.application.js';
 
@@ -55,16 +68,37 @@ const KINDS: Readonly<Record<string, (options: HostileOptions) => Promise<Starte
   'beside Express': startWithHttp,
   'beside Fastify': (options) => startWithHttp({ ...options, adapter: 'fastify' }),
   'without HTTP': async (options) => {
-    const app = await Test.createTestingModule({ imports: [hostileModule(options)] }).compile();
-    open.push(app);
-    const events: PublishedSecurityEvent[] = [];
-    app.get(SecurityEvents).subscribe((event) => {
-      events.push(event);
-    });
+    const app = await compiled(hostileModule(options));
+    const events = eventsOf(app);
     await app.init();
     return { app, events };
   },
+  'of a microservice': async (options) => {
+    const app = await NestFactory.createMicroservice(hostileModule(options), {
+      ...{ transport: Transport.TCP, options: { host: '127.0.0.1', port: 0 } },
+      ...{ abortOnError: false, logger: false },
+    });
+    open.push(app);
+    const events = eventsOf(app);
+    await app.listen();
+    return { app, events };
+  },
 };
+
+/** All is made, and no hook has run. */
+async function compiled(root: DynamicModule | Type): Promise<TestingModule> {
+  const app = await Test.createTestingModule({ imports: [root] }).compile();
+  open.push(app);
+  return app;
+}
+
+function eventsOf(app: INestApplicationContext): PublishedSecurityEvent[] {
+  const events: PublishedSecurityEvent[] = [];
+  app.get(SecurityEvents).subscribe((event) => {
+    events.push(event);
+  });
+  return events;
+}
 
 async function startWithHttp(options: HostileOptions): Promise<Started> {
   const started = await startHostile(options);
@@ -132,6 +166,16 @@ class MailWorker extends WorkerHost {
     return [before, seen()];
   }
 }
+
+/** A hook of the host's in its root module, where the workers have been made and nothing of the kit is left to run. */
+const hookBesideWorkers = (
+  hook: (host: WorkerHost) => unknown,
+  type: Type<WorkerHost> = MailWorker,
+): Provider => ({
+  provide: 'hook',
+  inject: [type],
+  useFactory: (host: WorkerHost) => ({ onApplicationBootstrap: () => hook(host) }),
+});
 
 async function outcomeOf(
   job: Job,
@@ -228,21 +272,158 @@ describe.each(Object.keys(KINDS))('a worker %s', (kind) => {
     expect(await outcomeOf(waiting)).toMatchObject({ attempts: 1, value: { transport: 'task' } });
     expect(done).toEqual([]);
   });
+
+  test('RBAC-01 begins when the hooks of the host have run, and not before', async () => {
+    const running: boolean[] = [];
+    const hook = hookBesideWorkers(({ worker }) => running.push(worker.isRunning()));
+    const { app } = await start(withWorkers([MailWorker, hook]));
+    expect(running).toEqual([false]);
+    expect(app.get<WorkerHost>(MailWorker as Type<WorkerHost>).worker.isRunning()).toBe(true);
+  });
+});
+
+class RefusingHost {
+  async onApplicationBootstrap(): Promise<void> {
+    await Promise.reject(new Error('the host refuses'));
+  }
+}
+
+@Module({ providers: [RefusingHost] })
+class RefusingModule {}
+
+/** Who refuses a start in which the access module has found nothing wrong. */
+const REFUSALS: Readonly<Record<string, () => DynamicModule | Type>> = {
+  'the pipeline': () => hostileModule({ ...withWorkers([MailWorker]), withIdentity: false }),
+  'a module of the host': () => {
+    const options = withWorkers([MailWorker]);
+    return hostileModule({ ...options, imports: [...(options.imports ?? []), RefusingModule] });
+  },
+  'a provider of the root module': () => hostileModule(withWorkers([MailWorker, RefusingHost])),
+  'the root module itself': () => {
+    @Module({ imports: [hostileModule(withWorkers([MailWorker]))] })
+    class RefusingRoot extends RefusingHost {}
+    return RefusingRoot;
+  },
+};
+
+describe('a start that is refused', () => {
+  test.each(Object.keys(REFUSALS))('RBAC-01 by %s takes no job', async (by) => {
+    const waiting = await queue.add('send', {});
+    const app = await NestFactory.create(REFUSALS[by]!(), { abortOnError: false, logger: false });
+    open.push(app);
+    await expect(app.init()).rejects.toThrow(/refuse/);
+    expect(app.get<WorkerHost>(MailWorker as Type<WorkerHost>).worker.isRunning()).toBe(false);
+    expect(await waiting.getState()).toBe('waiting');
+  });
+
+  test('leaves the class to the other applications of the process, also where nobody closes it', async () => {
+    const refused = await compiled(REFUSALS['the pipeline']!());
+    await expect(refused.init()).rejects.toThrow('no authenticator');
+    @Module({ imports: [BullModule.forRoot({ connection }), BullModule.registerQueue({ name: QUEUE })] })
+    class PlainModule {}
+    const worker = { provide: MailWorker, useFactory: () => new MailWorker({} as AccessService) };
+    const plain = await compiled({ module: PlainModule, providers: [worker] });
+    await plain.init();
+    expect(plain.get<WorkerHost>(MailWorker as Type<WorkerHost>).worker.isRunning()).toBe(true);
+  });
 });
 
 describe('the start of workers', () => {
   const start = KINDS['without HTTP']!;
 
-  test('RBAC-01 is refused where a factory makes one, so that it begins before anything was checked', async () => {
+  test('RBAC-01 waits for the checks where a factory makes one as well', async () => {
+    const running: boolean[] = [];
     const made = {
-      provide: 'worker',
+      provide: MailWorker,
       inject: [AccessService],
       useFactory: (access: AccessService) => new MailWorker(access),
     };
-    await expect(start(withWorkers([made]))).rejects.toThrow(
-      'MailWorker took jobs before anything was checked, for a factory makes it',
+    const hook = hookBesideWorkers(({ worker }) => running.push(worker.isRunning()));
+    await start(withWorkers([made, hook]));
+    expect(running).toEqual([false]);
+    expect(await outcomeOf(await queue.add('send', {}))).toMatchObject({ value: { transport: 'task' } });
+  });
+
+  test('RBAC-01 is refused where one was registered before there was a hook, so that nothing was checked', async () => {
+    const early = {
+      provide: 'early',
+      inject: [BullRegistrar, MailWorker],
+      useFactory: (registrar: BullRegistrar) => {
+        registrar.register();
+      },
+    };
+    await expect(start(withWorkers([MailWorker, early], { manualRegistration: true }))).rejects.toThrow(
+      'MailWorker took jobs before anything was checked: register its worker in onModuleInit() at the earliest',
     );
   });
+
+  test.each(['registerQueue', 'registerQueueAsync'] as const)(
+    'RBAC-01 is refused where %s brings workers of no class, and ends those',
+    async (register) => {
+      const options = { processors: [() => Promise.resolve('unseen')] };
+      const unseen = {
+        registerQueue: () => BullModule.registerQueue({ name: QUEUE, ...options }),
+        registerQueueAsync: () => BullModule.registerQueueAsync({ name: QUEUE, useFactory: () => options }),
+      }[register]();
+      const app = await compiled(
+        hostileModule({ ...withWorkers([]), imports: [BullModule.forRoot({ connection }), unseen] }),
+      );
+      // Nothing that the kit could do would come before.
+      expect(await outcomeOf(await queue.add('send', {}))).toMatchObject({ value: 'unseen' });
+      await expect(app.init()).rejects.toThrow(
+        'the queue "mails" has "processors", which take jobs before anything is checked',
+      );
+      await start(withWorkers([MailWorker]));
+      const jobs = await queue.addBulk(
+        Array.from({ length: 4 * AT_ONCE }, () => ({ name: 'send', data: {} })),
+      );
+      const outcomes = await Promise.all(jobs.map(outcomeOf));
+      for (const outcome of outcomes) expect(outcome).toMatchObject({ value: { transport: 'task' } });
+    },
+  );
+
+  test('comes once for each, under however many tokens it is provided', async () => {
+    const begun: unknown[] = [];
+    const hook = hookBesideWorkers(({ worker }) => begun.push(vi.spyOn(worker, 'run')));
+    const alias = { provide: 'alias', useExisting: MailWorker };
+    await start(withWorkers([MailWorker, alias, hook]));
+    expect(begun).toHaveLength(1);
+    expect(begun[0]).toHaveBeenCalledTimes(1);
+    expect(await outcomeOf(await queue.add('send', {}))).toMatchObject({ value: { transport: 'task' } });
+  });
+
+  test('comes for one that inherits from another, in whatever order', async () => {
+    @Processor('letters')
+    class LetterWorker extends MailWorker {
+      @SystemTask({ name: 'letter-queue' })
+      override process(): Promise<unknown> {
+        return Promise.resolve('sent');
+      }
+    }
+    for (const providers of [
+      [MailWorker, LetterWorker],
+      [LetterWorker, MailWorker],
+    ]) {
+      const { app } = await start(withWorkers(providers));
+      for (const type of providers as Type<WorkerHost>[]) {
+        expect([type.name, app.get(type).worker.isRunning()]).toEqual([type.name, true]);
+      }
+    }
+  });
+
+  test.each(['express', 'fastify'] as const)(
+    'does not come where the application is closed while it starts, beside %s',
+    async (adapter) => {
+      let begun: unknown;
+      const hook = hookBesideWorkers(async ({ worker }) => {
+        begun = vi.spyOn(worker, 'run');
+        await app.close();
+      });
+      const app = await createHostile({ ...withWorkers([MailWorker, hook]), adapter });
+      await app.init();
+      expect(begun).not.toHaveBeenCalled();
+    },
+  );
 
   test('is left to whoever starts them by hand', async () => {
     @Processor(QUEUE, { autorun: false })

@@ -1,102 +1,128 @@
-import { Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
+import type { ContainedModule } from '../../core/lazy-modules.js';
 import { BootError } from '../../core/zero-trust-error.js';
+import { unseenQueuesIn } from './queue-options.js';
 import { metadataOf } from './route-entry.js';
 import { PROCESSOR_METADATA } from './task.handlers.js';
 
 /** What `@Processor()` of `@nestjs/bullmq` was given for its worker. */
 const WORKER_METADATA = 'bullmq:worker_metadata';
 
+interface WorkerOptions {
+  readonly autorun?: boolean;
+}
+
 /** Of BullMQ's own, as much as is needed here. */
 interface Worker {
-  readonly opts: { readonly autorun?: boolean };
+  readonly opts: WorkerOptions;
   run(): Promise<void>;
   emit(event: 'error', error: unknown): unknown;
 }
 
+/** Whom the module of BullMQ asks for the options of each worker that it makes: one for each application. */
+interface WorkerOptionsReader {
+  getWorkerOptionsMetadata(type: unknown): WorkerOptions;
+}
+
 interface Processor {
   readonly type: Type;
-  /** Absent until it was registered. */
-  readonly worker: Worker | undefined;
+  readonly worker: Worker;
 }
 
 type Type = object & { readonly name: string };
-
-/** By the class, which several applications of a process may share: what it was given, and how many hold it. */
-const holds = new WeakMap<Type, { readonly given: unknown; by: number }>();
+type Wrapper = ContainedModule['providers'] extends Map<unknown, infer Each> ? Each : never;
 
 /**
- * Keeps the workers of BullMQ from their queues until the application was found in order. They would begin before any
- * check, and a start that is refused would have done the jobs that waited.
+ * Keeps the workers of BullMQ from their queues until the application was found in order, by the host as well. They would
+ * begin before any check, and a start that is refused would have done the jobs that waited. Nothing is written on the
+ * classes: subclasses inherit from them, and other applications of the process may share them.
+ *
+ * @see QueueWorkersModule which calls each method when its time has come
  */
 @Injectable()
-export class QueueWorkers implements OnModuleDestroy {
-  readonly #held = new Set<Type>();
+export class QueueWorkers implements OnApplicationBootstrap, OnModuleDestroy {
+  #mayBegin = false;
+  #isClosing = false;
 
-  /** In the constructor: BullMQ's module makes its workers in the first hook that there is. */
-  constructor(private readonly modules: ModulesContainer) {
-    for (const { type } of this.#processors()) this.#hold(type);
+  constructor(private readonly modules: ModulesContainer) {}
+
+  /** Before the module of BullMQ makes its workers. @throws BootError for those of which nothing can be known */
+  hold(): void {
+    const unseen = [...this.modules.values()].flatMap(unseenQueuesIn);
+    // They have begun. Whoever is refused may stay open, and they would go on.
+    for (const { close } of unseen) close();
+    if (unseen.length > 0) throw unseenError(unseen.map(({ name }) => name));
+    for (const reader of this.#readers()) {
+      const given = reader.getWorkerOptionsMetadata.bind(reader);
+      reader.getWorkerOptionsMetadata = (type) =>
+        this.#mayBegin ? given(type) : { ...given(type), autorun: false };
+    }
   }
 
-  /** Lets them begin. @throws BootError for each that has begun before */
-  start(): void {
+  /** Lets them begin, after the hooks of everybody else. @throws BootError for each that has begun before */
+  onApplicationBootstrap(): void {
+    // Nest goes through all hooks once more for a microservice that is initialised later.
+    if (this.#mayBegin || this.#isClosing) return;
     const processors = this.#processors();
     const faults = processors
-      .filter(({ worker }) => worker?.opts.autorun === true)
+      .filter(({ worker }) => worker.opts.autorun === true)
       .map(
         ({ type: { name } }) =>
-          `${name} took jobs before anything was checked, for a factory makes it: list the class itself among the ` +
-          'providers, or give its @Processor() { autorun: false } and call worker.run() when the application has started',
+          `${name} took jobs before anything was checked: register its worker in onModuleInit() at the earliest, or ` +
+          'give its @Processor() { autorun: false } and call worker.run() when the application has started',
       );
     if (faults.length > 0) throw new BootError('AccessModule', faults);
+    this.#mayBegin = true;
     for (const { type, worker } of processors) {
+      // Whoever starts it by hand goes on to.
+      if ((metadataOf(WORKER_METADATA, type) as WorkerOptions | undefined)?.autorun === false) continue;
       // As BullMQ itself does it.
-      if (worker && this.#held.has(type)) worker.run().catch((error: unknown) => worker.emit('error', error));
+      worker.run().catch((error: unknown) => worker.emit('error', error));
     }
-    this.#release();
   }
 
+  /** An application may be closed while it is still starting. */
   onModuleDestroy(): void {
-    this.#release();
+    this.#isClosing = true;
   }
 
+  /** Each worker once, under however many tokens its processor is provided. */
   #processors(): readonly Processor[] {
-    return [...this.modules.values()].flatMap(({ providers }) =>
-      [...providers.values()].flatMap(({ isNotMetatype, metatype, instance }) => {
-        const made = instance as { readonly constructor: unknown } | null | undefined;
-        const type = isNotMetatype ? made?.constructor : metatype;
-        return isType(type) && metadataOf(PROCESSOR_METADATA, type) !== undefined
-          ? [{ type, worker: workerOf(made) }]
-          : [];
-      }),
-    );
+    const processors = this.#providers().flatMap(({ instance }): Processor[] => {
+      const made = instance as { readonly constructor: unknown } | null | undefined;
+      const type = made?.constructor;
+      if (!isType(type) || metadataOf(PROCESSOR_METADATA, type) === undefined) return [];
+      const worker = workerOf(made);
+      return worker ? [{ type, worker }] : [];
+    });
+    return [...new Map(processors.map((processor) => [processor.worker, processor])).values()];
   }
 
-  #hold(type: Type): void {
-    const options = metadataOf(WORKER_METADATA, type) as Worker['opts'] | undefined;
-    const known = holds.get(type);
-    // Whoever starts it by hand goes on to.
-    if (this.#held.has(type) || (!known && options?.autorun === false)) return;
-    this.#held.add(type);
-    if (known) {
-      known.by += 1;
-      return;
-    }
-    holds.set(type, { given: Reflect.getOwnMetadata(WORKER_METADATA, type), by: 1 });
-    Reflect.defineMetadata(WORKER_METADATA, { ...options, autorun: false }, type);
+  /** By what it can be asked, so that the package need not be installed. One that is missing lets workers begin: a fault. */
+  #readers(): readonly WorkerOptionsReader[] {
+    return this.#providers()
+      .filter(({ metatype }) => {
+        const { prototype } = (metatype ?? {}) as { readonly prototype?: Partial<WorkerOptionsReader> };
+        return typeof prototype?.getWorkerOptionsMetadata === 'function';
+      })
+      .map(({ instance }) => instance as WorkerOptionsReader);
   }
 
-  /** One that is registered from here on begins by itself. */
-  #release(): void {
-    for (const type of this.#held) {
-      const hold = holds.get(type);
-      if (!hold || (hold.by -= 1) > 0) continue;
-      holds.delete(type);
-      if (hold.given === undefined) Reflect.deleteMetadata(WORKER_METADATA, type);
-      else Reflect.defineMetadata(WORKER_METADATA, hold.given, type);
-    }
-    this.#held.clear();
+  #providers(): readonly Wrapper[] {
+    return [...this.modules.values()].flatMap(({ providers }) => [...providers.values()]);
   }
+}
+
+function unseenError(names: readonly string[]): BootError {
+  return new BootError(
+    'AccessModule',
+    names.map(
+      (name) =>
+        `the queue "${name}" has "processors", which take jobs before anything is checked and declare no ` +
+        `@SystemTask(): make each a class with @Processor('${name}') that extends WorkerHost`,
+    ),
+  );
 }
 
 function isType(type: unknown): type is Type {
