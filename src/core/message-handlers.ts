@@ -5,6 +5,7 @@ import {
   INTERCEPTORS_METADATA,
 } from '@nestjs/common/constants.js';
 import { LazyModuleLoader, MetadataScanner, ModulesContainer } from '@nestjs/core';
+import { HandlerContextInterceptor } from './handler-context.interceptor.js';
 import { bindToModules, type ContainedModule } from './lazy-modules.js';
 import { MessageContextInterceptor } from './message-context.interceptor.js';
 import { MessageGuard } from './message.guard.js';
@@ -26,6 +27,7 @@ type HandlerClass = (abstract new (...injected: never[]) => unknown) & { readonl
 
 /** Stateless, so one for all applications of the process. */
 const CONTEXT_INTERCEPTOR = new MessageContextInterceptor();
+const HANDLER_INTERCEPTOR = new HandlerContextInterceptor();
 const PROBLEM_FILTER = new MessageProblemFilter();
 
 /**
@@ -72,7 +74,10 @@ export class MessageHandlers {
     prepend(GUARDS_METADATA, MessageGuard, metatype);
     prepend(INTERCEPTORS_METADATA, CONTEXT_INTERCEPTOR, metatype);
     // Filters are asked from the last to the first: what the host binds to the method is asked before ours.
-    for (const handler of handlers) prepend(EXCEPTION_FILTERS_METADATA, PROBLEM_FILTER, handler);
+    for (const handler of handlers) {
+      prepend(EXCEPTION_FILTERS_METADATA, PROBLEM_FILTER, handler);
+      append(INTERCEPTORS_METADATA, HANDLER_INTERCEPTOR, handler);
+    }
   }
 }
 
@@ -84,7 +89,16 @@ function isClass(metatype: unknown): metatype is HandlerClass {
 
 /** Puts ours first, once: the same class may be registered in several modules and applications. */
 function prepend(key: string, enhancer: unknown, target: object): void {
-  const bound = (Reflect.getMetadata(key, target) ?? []) as unknown[];
-  if (bound.includes(enhancer)) return;
-  Reflect.defineMetadata(key, [enhancer, ...bound], target);
+  const bound = boundTo(target, key);
+  if (!bound.includes(enhancer)) Reflect.defineMetadata(key, [enhancer, ...bound], target);
+}
+
+/** The same, last. */
+function append(key: string, enhancer: unknown, target: object): void {
+  const bound = boundTo(target, key);
+  if (!bound.includes(enhancer)) Reflect.defineMetadata(key, [...bound, enhancer], target);
+}
+
+function boundTo(target: object, key: string): readonly unknown[] {
+  return (Reflect.getMetadata(key, target) ?? []) as unknown[];
 }

@@ -25,7 +25,12 @@ export interface ThrottlingOptions {
   readonly messageRequests?: number;
   /** @default 60 */
   readonly messageWindowSeconds?: number;
-  /** Streams over sockets, subscriptions and microservices that one caller may have running at once in this process. @default 100 */
+  /**
+   * Streams over sockets, subscriptions and microservices that one caller may have running at once in this process. An
+   * answer is one once it says a second thing, or has lasted for a second.
+   *
+   * @default 100
+   */
   readonly streamsPerCaller?: number;
   /** Leading bits of an IPv6 address that count as one source: a customer is given at least a /64. @default 64 */
   readonly ipv6PrefixBits?: number;

@@ -12,7 +12,16 @@ import type { HostileOptions } from '../support/hostile.application.js';
 import { startAccess, type AccessApplication } from './access.application.js';
 import { newSubject, storeRoles } from './access.fixtures.js';
 import type { Heard, Peer } from './stream-peers.js';
-import { GRAPHQL, notes, SOCKET, SOCKET_IO, TCP, tcpPeersOf, type Carrier } from './streams.fixtures.js';
+import {
+  GRAPHQL,
+  notes,
+  queue,
+  SOCKET,
+  SOCKET_IO,
+  TCP,
+  tcpPeersOf,
+  type Carrier,
+} from './streams.fixtures.js';
 
 /** By when a replica must have felt what was revoked. */
 const FELT_WITHIN_MS = 1_000;
@@ -30,6 +39,7 @@ let open: { end(): unknown }[] = [];
 afterEach(async () => {
   notes.loading = notes.deciding = Promise.resolve();
   notes.clinging = undefined;
+  queue.length = 0;
   for (const each of open.reverse()) await each.end();
   open = [];
 });
@@ -218,17 +228,18 @@ describe.each(Object.entries(ENDS))('%s', (_name, { carrier, refused, alone }) =
       await listen(peer, 'silent', ids[1]!),
       await listen(second, 'note', ids[2]!),
     ];
-    const flood = Array.from({ length: 30 }, () => second.listen('note', notes.of(subject)));
+    // Endless ones that say nothing: each is a stream once it has lasted.
+    const flood = Array.from({ length: 30 }, () => second.listen('silent', notes.of(subject)));
     const ends = await Promise.all(flood.map(({ ended }) => ended));
     expect(JSON.stringify(ends)).toContain('too-many-requests');
+    await until(() => streamsOf(here) === 3);
     expect(flood.flatMap(({ said }) => said)).toEqual([]);
-    expect(streamsOf(here)).toBe(3);
     expect(here.events.filter(({ action }) => action === 'throttle.refused')[0]).toMatchObject({
       actor: subject,
       reason: 'the caller has as many streams running as one may',
       detail: { code: 'too-many-requests' },
     });
-    // Others have room of their own, and what answers at once needs none.
+    // Others have room of their own.
     await listen(await connect(carrier, here, other), 'note', id);
     expect(streams[0]!.said).toHaveLength(1);
     notes.say(ids[1]!, 'end');
@@ -264,6 +275,7 @@ describe.each(Object.entries(ENDS))('%s', (_name, { carrier, refused, alone }) =
     const [ending, lasting] = [notes.of(subject), notes.of(subject)];
     const peer = await connect(carrier, here, subject);
     const streams = [await listen(peer, 'note', lasting), await listen(peer, 'note', ending)];
+    await tell('before', [lasting, ending], streams);
     const loading = held();
     notes.loading = loading.until;
     const judged = vi.spyOn(here.app.get(Pipeline), 'judgeAgain');
@@ -394,10 +406,112 @@ test('RBAC-13 a microservice streams nothing to a peer that went while its handl
   await new Promise(setImmediate);
   const begun = notes.begun;
   deciding.release();
-  await until(() => notes.begun > begun);
-  await until(() => notes.listenersOf(id) === 0);
-  expect(streamsOf(here)).toBe(0);
-  await listen(staying, 'note', id);
+  // A later message of somebody else has begun to stream by when this one would have.
+  const heard = await listen(staying, 'silent', id);
+  await until(() => streamsOf(here) === 1);
+  expect([notes.begun - begun, notes.listenersOf(id), heard.isOpen()]).toEqual([1, 1, true]);
+});
+
+test('RBAC-13 a stream is refused with the second thing that it says when its caller has as many as one may', async () => {
+  const here = await start(TCP, [ThrottlingModule.forRoot({ streamsPerCaller: 1 })]);
+  const subject = await here.somebody('reader');
+  const ids = [notes.of(subject), notes.of(subject)] as const;
+  const peer = await connect(TCP, here, subject);
+  const kept = await listen(peer, 'note', ids[0]);
+  await tell('news', [ids[0]], [kept]);
+  const refused = await listen(peer, 'note', ids[1]);
+  notes.say(ids[1], 'news');
+  expect(await refused.ended).toMatchObject({ code: 'too-many-requests', status: 429 });
+  expect(refused.said).toEqual([`welcome ${subject}`]);
+  expect([notes.listenersOf(ids[0]), notes.listenersOf(ids[1]), streamsOf(here)]).toEqual([1, 0, 1]);
+});
+
+test('RBAC-13 answers of one value are no streams, however many are on their way and however long they are worked on', async () => {
+  const here = await start(TCP, [ThrottlingModule.forRoot({ streamsPerCaller: 1 })]);
+  const subject = await here.somebody('reader');
+  const id = notes.of(subject);
+  const peer = await connect(TCP, here, subject);
+  const kept = await listen(peer, 'note', id);
+  await tell('news', [id], [kept]);
+  const deciding = held();
+  notes.deciding = deciding.until;
+  const before = notes.decided;
+  const workedOn = peer.listen('worked on', id);
+  await until(() => notes.decided > before);
+  const answers = ['at once', 'later'].flatMap((name) =>
+    Array.from({ length: 50 }, () => peer.listen(name, id)),
+  );
+  await Promise.all(answers.map(({ ended }) => ended));
+  // What has begun after it is a stream by now, and one too many.
+  expect(await (await listen(peer, 'note', id)).ended).toMatchObject({ status: 429 });
+  deciding.release();
+  expect(await workedOn.ended).toBe('done');
+  expect([...answers, workedOn].flatMap(({ said }) => said)).toEqual(Array(101).fill('answer'));
+  expect(streamsOf(here)).toBe(1);
+});
+
+test('RBAC-13 a handler that an interceptor runs from a queue runs and streams as its own caller, whoever drains that', async () => {
+  const here = await start(TCP);
+  const [subject, other] = [newSubject(), await here.somebody('reader')];
+  const grant = await here.give(subject, 'reader');
+  const ids = [notes.of(subject), notes.of(other)] as const;
+  const [peer, otherPeer] = [await connect(TCP, here, subject), await connect(TCP, here, other)];
+  const mine = peer.listen('queued', ids[0]);
+  // Theirs drains mine, and mine theirs.
+  await until(() => queue.length === 1);
+  const theirs = otherPeer.listen('queued', ids[1]);
+  await until(() => notes.listenersOf(ids[0]) === 1);
+  peer.listen('queued', ids[0]);
+  await until(() => notes.listenersOf(ids[1]) === 1);
+  await tell('before', ids, [mine, theirs]);
+  expect([mine.said[0], theirs.said[0]]).toEqual([`welcome ${subject}`, `welcome ${other}`]);
+  await here.grants.revoke(grant, SYSTEM_PRINCIPAL);
+  expect(await mine.ended).toEqual({ code: 'permission-denied', status: 403 });
+  await tell('after', ids, [theirs]);
+  expect(mine.said).not.toContain('after');
+});
+
+test.each(['fed', 'fed silently'])(
+  'RBAC-13 a stream that an interceptor has made (%s) is judged again and counts like any other',
+  async (name) => {
+    const here = await start(TCP, [ThrottlingModule.forRoot({ streamsPerCaller: 1 })]);
+    const subject = newSubject();
+    const grant = await here.give(subject, 'reader');
+    const ids = [notes.of(subject), notes.of(subject)] as const;
+    const peer = await connect(TCP, here, subject);
+    const heard = await listen(peer, name, ids[0]);
+    const second = await listen(peer, name, ids[1]);
+    expect(await second.ended).toMatchObject({ code: 'too-many-requests', status: 429 });
+    expect(streamsOf(here)).toBe(1);
+    await here.grants.revoke(grant, SYSTEM_PRINCIPAL);
+    expect(await heard.ended).toEqual({ code: 'permission-denied', status: 403 });
+    expect([notes.listenersOf(ids[0]), notes.listenersOf(ids[1]), streamsOf(here)]).toEqual([0, 0, 0]);
+    await until(() => closedIn(here).length > 0);
+    expect(closedIn(here)).toHaveLength(1);
+  },
+);
+
+test('RBAC-13 what a handler shares among its callers is ended for whom it is refused, and goes on for the others', async () => {
+  const here = await start(TCP);
+  const [subject, other] = [newSubject(), await here.somebody('reader')];
+  const grant = await here.give(subject, 'reader');
+  const id = notes.of(subject, other);
+  const mine = await listen(await connect(TCP, here, subject), 'shared', id);
+  const theirs = (await connect(TCP, here, other)).listen('shared', id);
+  await until(() => streamsOf(here) === 2);
+  await tell('before', [id], [mine, theirs]);
+  await here.grants.revoke(grant, SYSTEM_PRINCIPAL);
+  expect(await mine.ended).toEqual({ code: 'permission-denied', status: 403 });
+  await tell('after', [id], [theirs]);
+  expect([theirs.isOpen(), notes.listenersOf(id), streamsOf(here)]).toEqual([true, 1, 1]);
+});
+
+test('RBAC-13 an answer that only looks like a stream fails, and nothing of it is kept', async () => {
+  const here = await start(TCP);
+  const subject = await here.somebody('reader');
+  const heard = (await connect(TCP, here, subject)).listen('broken', notes.of(subject));
+  expect(await heard.ended).toMatchObject({ status: 'error' });
+  expect([streamsOf(here), here.app.get(OpenConnections).size]).toEqual([0, 0]);
 });
 
 test('RBAC-13 a subscription that is left is forgotten, also by whoever leaves before it has begun', async () => {

@@ -14,7 +14,7 @@ import { WsAdapter } from '@nestjs/platform-ws';
 import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import type { AddressInfo, Server } from 'node:net';
 import { promisify } from 'node:util';
-import { filter, map, Observable, retry, Subject, take } from 'rxjs';
+import { filter, map, Observable, of, retry, share, Subject, switchMap, take, timer } from 'rxjs';
 import { objectRule } from '../../src/access/objects/object-rule.js';
 import { ResourceResolver } from '../../src/access/objects/resource.resolver.js';
 import { Authenticated, Public, RequirePermission } from '../../src/core/route-policy.js';
@@ -153,8 +153,13 @@ class NotesGateway {
   }
 }
 
+/** What waits for its turn in a queue of the application. */
+export const queue: (() => void)[] = [];
+
 @Controller()
 class NotesController {
+  #shared: Observable<unknown> | undefined;
+
   @MessagePattern('note')
   @RequirePermission('documents:read', { resource: NoteResource })
   note(@Payload() { id }: Asked): Observable<unknown> {
@@ -189,6 +194,81 @@ class NotesController {
   stubborn(@Payload() { id }: Asked): Observable<unknown> {
     notes.decided += 1;
     return notes.heardOf(id);
+  }
+
+  /** What another handler answers, one stream for all who ask. */
+  @MessagePattern('shared')
+  @RequirePermission('documents:read')
+  shared(@Payload() asked: Asked): Observable<unknown> {
+    this.#shared ??= this.note(asked).pipe(share());
+    return this.#shared;
+  }
+
+  /** Run from a queue, in the turn and the context of whoever asks next. */
+  @MessagePattern('queued')
+  @UseInterceptors({
+    intercept: (_execution: unknown, next: CallHandler) =>
+      new Observable((subscriber) => {
+        queue.shift()?.();
+        queue.push(() => next.handle().subscribe(subscriber));
+      }),
+  })
+  @RequirePermission('documents:read')
+  queued(@Payload() { id }: Asked): Observable<unknown> {
+    return notes.heardOf(id);
+  }
+
+  /** Answers; an interceptor of the application makes a stream of that. */
+  @MessagePattern('fed')
+  @UseInterceptors({
+    intercept: (_execution: unknown, next: CallHandler<string>) =>
+      next.handle().pipe(switchMap((id) => notes.heardOf(id))),
+  })
+  @RequirePermission('documents:read')
+  fed(@Payload() { id }: Asked): string {
+    return id;
+  }
+
+  /** The same, and says nothing at first. */
+  @MessagePattern('fed silently')
+  @UseInterceptors({
+    intercept: (_execution: unknown, next: CallHandler<string>) =>
+      next.handle().pipe(
+        switchMap((id) => notes.heardOf(id)),
+        filter(({ said }) => !said.startsWith('welcome')),
+      ),
+  })
+  @RequirePermission('documents:read')
+  fedSilently(@Payload() { id }: Asked): string {
+    return id;
+  }
+
+  /** Answers of one value: at once, when it is there, and from a handler that works on it. */
+  @MessagePattern('at once')
+  @Authenticated()
+  atOnce(): Observable<unknown> {
+    return of({ said: 'answer' });
+  }
+
+  @MessagePattern('later')
+  @Authenticated()
+  later(): Observable<unknown> {
+    return timer(50).pipe(map(() => ({ said: 'answer' })));
+  }
+
+  @MessagePattern('worked on')
+  @Authenticated()
+  async workedOn(): Promise<unknown> {
+    notes.decided += 1;
+    await notes.deciding;
+    return { said: 'answer' };
+  }
+
+  /** Passes for an Observable of another copy of RxJS, and is none that anybody can subscribe to. */
+  @MessagePattern('broken')
+  @Authenticated()
+  broken(): unknown {
+    return { lift: () => undefined, subscribe: () => undefined };
   }
 }
 

@@ -1,8 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { from, Observable, Subject, takeUntil } from 'rxjs';
 import type { LetIn } from './open-connection.js';
 import { OpenConnections } from './open-connections.js';
-import { whenPeerLeaves } from './peer-leaving.js';
 import { RequestContext } from '../request-context.js';
 import { SecurityEvents } from '../security-events.js';
 import { ZeroTrustError } from '../zero-trust-error.js';
@@ -10,8 +8,13 @@ import { ZeroTrustError } from '../zero-trust-error.js';
 /** Streams of one caller at once in this process, unless somebody says otherwise. */
 const STREAMS_PER_CALLER = 100;
 
-/** Ends a count. @param withItsCall whether the stream was all that its call was for */
-type Forget = (withItsCall: boolean) => void;
+/** One stream while it runs. */
+export interface RunningStream {
+  /** Has it count among those of its caller, once. @throws ZeroTrustError `too-many-requests`, which `recorded` tells of */
+  count(): void;
+  /** @param withItsCall whether the stream was all that its call was for */
+  forget(withItsCall: boolean): void;
+}
 
 /**
  * The streams that handlers answer with where one connection carries many: each is judged again with the very call that
@@ -20,9 +23,10 @@ type Forget = (withItsCall: boolean) => void;
  */
 @Injectable()
 export class OpenStreams {
-  readonly #running = new Map<string, number>();
-  /** By the context of its call: an interceptor that tries again has the handler answer anew, and gets the same refusal. */
+  readonly #counted = new Map<string, number>();
+  /** By the context of its call: whoever tries again has the handler answer anew, and gets the same refusal. */
   readonly #refused = new WeakMap<RequestContext, ZeroTrustError>();
+  #running = 0;
   #perCaller = STREAMS_PER_CALLER;
 
   constructor(
@@ -30,11 +34,9 @@ export class OpenStreams {
     private readonly events: SecurityEvents,
   ) {}
 
-  /** How many run. */
+  /** How many run, whether they count yet or not. */
   get size(): number {
-    let size = 0;
-    for (const running of this.#running.values()) size += running;
-    return size;
+    return this.#running;
   }
 
   /** How many one caller may have running at once. Owned by whoever limits what callers do. */
@@ -42,23 +44,22 @@ export class OpenStreams {
     this.#perCaller = perCaller;
   }
 
+  /** What a stream of this call was ended for before. */
+  refusalOf({ context }: LetIn): ZeroTrustError | undefined {
+    return this.#refused.get(context);
+  }
+
   /**
-   * Counts a stream and has its call judged again until it is forgotten; `end` hears of its refusal.
+   * Has the call of a stream judged again until it is forgotten; `end` hears of its refusal.
    *
    * @param connection the socket that carries it, and that is closed instead
    * @returns undefined when that has gone: nothing may be streamed then
-   * @throws ZeroTrustError `too-many-requests`, which `recorded` tells of; or what it was ended for before.
+   * @throws ZeroTrustError what it was ended for before.
    */
-  begin(call: LetIn, end: (error: ZeroTrustError) => void, connection?: object): Forget | undefined {
-    const refusal = this.#refused.get(call.context);
+  begin(call: LetIn, end: (error: ZeroTrustError) => void, connection?: object): RunningStream | undefined {
+    const refusal = this.refusalOf(call);
     if (refusal) throw refusal;
-    const caller = `${call.principal.kind} ${call.principal.subject}`;
-    const running = this.#running.get(caller) ?? 0;
-    if (running >= this.#perCaller) {
-      const detail = 'the caller has as many streams running as one may';
-      throw new ZeroTrustError('too-many-requests', { detail });
-    }
-    const forget = this.connections.watchStream(
+    const unwatch = this.connections.watchStream(
       call,
       (error) => {
         this.#refused.set(call.context, error);
@@ -66,84 +67,41 @@ export class OpenStreams {
       },
       connection,
     );
-    if (!forget) return undefined;
-    this.#running.set(caller, running + 1);
+    if (!unwatch) return undefined;
+    this.#running += 1;
+    let uncount: (() => void) | undefined;
     let isForgotten = false;
-    return (withItsCall) => {
-      if (isForgotten) return;
-      isForgotten = true;
-      forget(withItsCall);
-      const left = (this.#running.get(caller) ?? 1) - 1;
-      if (left > 0) this.#running.set(caller, left);
-      else this.#running.delete(caller);
+    return {
+      count: () => {
+        if (!isForgotten) uncount ??= this.#count(call);
+      },
+      forget: (withItsCall) => {
+        if (isForgotten) return;
+        isForgotten = true;
+        this.#running -= 1;
+        unwatch(withItsCall);
+        uncount?.();
+      },
     };
   }
 
-  /** The same stream, for as long as its caller may have it; each subscription counts as one. */
-  judged(source: Observable<unknown>, call: LetIn, connection?: object): Observable<unknown> {
-    return new Observable((subscriber) => {
-      let refusal: ZeroTrustError | undefined;
-      const over = new Subject<void>();
-      const stop = (): void => {
-        over.next();
-      };
-      let forget: Forget | undefined;
-      try {
-        forget = this.begin(
-          call,
-          (error) => {
-            refusal = error;
-            stop();
-          },
-          connection,
-        );
-      } catch (error) {
-        void this.recorded(error, call).then((told) => {
-          subscriber.error(told);
-        });
-        return undefined;
-      }
-      if (!forget) {
-        subscriber.complete();
-        return undefined;
-      }
-      const stay = whenPeerLeaves(call.execution, stop);
-      // What ends together with the first thing it says is an answer like any other.
-      let hasSpoken = false;
-      let hasLasted = false;
-      const forgotten = (): void => {
-        forget(hasLasted);
-        stay();
-      };
-      from(source)
-        .pipe(takeUntil(over))
-        .subscribe({
-          next(value) {
-            if (!hasSpoken) {
-              queueMicrotask(() => {
-                hasLasted = true;
-              });
-            }
-            hasSpoken = true;
-            subscriber.next(value);
-            // Of one that speaks while it is subscribed to, nobody could take leave yet.
-            if (subscriber.closed) stop();
-          },
-          error(error: unknown) {
-            forgotten();
-            subscriber.error(error);
-          },
-          complete() {
-            forgotten();
-            if (refusal) subscriber.error(refusal);
-            else subscriber.complete();
-          },
-        });
-      return stop;
-    });
+  /** @returns what takes it back */
+  #count({ principal }: LetIn): () => void {
+    const caller = `${principal.kind} ${principal.subject}`;
+    const counted = this.#counted.get(caller) ?? 0;
+    if (counted >= this.#perCaller) {
+      const detail = 'the caller has as many streams running as one may';
+      throw new ZeroTrustError('too-many-requests', { detail });
+    }
+    this.#counted.set(caller, counted + 1);
+    return () => {
+      const left = (this.#counted.get(caller) ?? 1) - 1;
+      if (left > 0) this.#counted.set(caller, left);
+      else this.#counted.delete(caller);
+    };
   }
 
-  /** What `begin` threw, once that is published; what cannot be recorded becomes "could not be judged". */
+  /** What `begin` or `count` threw, once that is published; what cannot be recorded becomes "could not be judged". */
   async recorded(refusal: unknown, { context }: LetIn): Promise<unknown> {
     // What a stream was ended for was recorded then.
     if (!(refusal instanceof ZeroTrustError) || this.#refused.has(context)) return refusal;

@@ -1,21 +1,44 @@
-import { isObservable, type Observable } from 'rxjs';
+import { isObservable, Observable } from 'rxjs';
 import type { LetIn } from './open-connection.js';
 import type { OpenStreams } from './open-streams.js';
 import { RequestContext } from '../request-context.js';
+import { WatchedAnswer } from './watched-answer.js';
 import { wrapped } from '../wrapped-method.js';
 
 type Method = (this: unknown, ...given: never[]) => unknown;
-type Judge = (source: Observable<unknown>) => Observable<unknown>;
+
+interface LetInMessage {
+  readonly streams: OpenStreams;
+  readonly call: LetIn;
+  readonly connection: object | undefined;
+}
 
 /** By the context of a message that was let in: two applications in one process may share its handler. */
-const judges = new WeakMap<RequestContext, Judge>();
-/** For which message a stream is judged already: a handler may hand on what the one that it overrides has answered. */
-const judgedFor = new WeakMap<Observable<unknown>, RequestContext>();
+const letIn = new WeakMap<RequestContext, LetInMessage>();
+/** What is on its way to answer it. */
+const answers = new WeakMap<RequestContext, WatchedAnswer>();
+/** For which messages a handler is at work: what it asks of another one is no answer, and may be shared by many. */
+const atWork = new WeakSet<RequestContext>();
 const looking = new WeakSet<Method>();
 
 /** Says that the answer to a message is judged for as long as it streams. @param connection the socket that it came by */
 export function judgeAnswer(streams: OpenStreams, call: LetIn, connection?: object): void {
-  judges.set(call.context, (source) => streams.judged(source, call, connection));
+  letIn.set(call.context, { streams, call, connection });
+}
+
+/** The same answer to a message, for as long as its caller may have it. */
+export function watchedAnswer(context: RequestContext, source: Observable<unknown>): Observable<unknown> {
+  const message = letIn.get(context);
+  if (!message) return source;
+  const { streams, call, connection } = message;
+  return new Observable((subscriber) => {
+    const answer = new WatchedAnswer(streams, call, connection, subscriber);
+    answers.set(context, answer);
+    answer.follow(source);
+    return () => {
+      answer.stop();
+    };
+  });
 }
 
 /**
@@ -44,18 +67,37 @@ function isMethod(value: unknown): value is Method {
 
 function looksAtAnswer(method: Method): Method {
   return function (...given) {
-    const answer = method.apply(this, given);
     const context = RequestContext.current();
-    const judge = context && judges.get(context);
-    if (!judge) return answer;
-    const judged = (settled: unknown): unknown => {
-      if (!isObservable(settled) || judgedFor.get(settled) === context) return settled;
-      const stream = judge(settled);
-      judgedFor.set(stream, context);
-      return stream;
+    const onItsWay = context && answers.get(context);
+    if (!onItsWay || atWork.has(context)) return method.apply(this, given);
+    const answered = (answer: unknown): void => {
+      atWork.delete(context);
+      onItsWay.handlerAnswered(isObservable(answer));
     };
-    const isPromised =
-      typeof (answer as Partial<PromiseLike<unknown>> | null | undefined)?.then === 'function';
-    return isPromised ? Promise.resolve(answer).then(judged) : judged(answer);
+    atWork.add(context);
+    onItsWay.handlerBegins();
+    let isPromised = false;
+    let answer: unknown;
+    try {
+      answer = method.apply(this, given);
+      isPromised = isThenable(answer);
+    } finally {
+      if (!isPromised) answered(answer);
+    }
+    if (!isPromised) return answer;
+    return Promise.resolve(answer).then(
+      (settled) => {
+        answered(settled);
+        return settled;
+      },
+      (error: unknown) => {
+        answered(undefined);
+        throw error;
+      },
+    );
   };
+}
+
+function isThenable(answer: unknown): boolean {
+  return typeof (answer as Partial<PromiseLike<unknown>> | null | undefined)?.then === 'function';
 }

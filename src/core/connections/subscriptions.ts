@@ -51,10 +51,12 @@ export class SubscriptionInterceptor implements NestInterceptor {
     if (!isSource(answer)) return answer;
     const stream = new JudgedIterator(answer, (work) => RequestContext.run(call.context, work));
     try {
-      const forget = this.#streams.begin(call, (error) => {
+      const running = this.#streams.begin(call, (error) => {
         stream.end(publicErrorOf(error));
       });
-      stream.onceOver(() => forget?.(true));
+      stream.onceOver(() => running?.forget(true));
+      // There is no subscription that is an answer like any other: each counts from its beginning.
+      running?.count();
       return stream;
     } catch (error) {
       stream.end(error as Error);
