@@ -317,8 +317,16 @@ describe('a start that is refused', () => {
   });
 
   test('leaves the class to the other applications of the process, also where nobody closes it', async () => {
-    const refused = await compiled(REFUSALS['the pipeline']!());
-    await expect(refused.init()).rejects.toThrow('no authenticator');
+    @Processor(QUEUE)
+    class ForgottenWorker extends WorkerHost {
+      process(): Promise<void> {
+        return Promise.resolve();
+      }
+    }
+    const refused = await compiled(hostileModule(withWorkers([MailWorker, ForgottenWorker])));
+    await expect(refused.init()).rejects.toThrow(
+      'ForgottenWorker.process (task QUEUE mails) is called by nobody',
+    );
     @Module({ imports: [BullModule.forRoot({ connection }), BullModule.registerQueue({ name: QUEUE })] })
     class PlainModule {}
     const worker = { provide: MailWorker, useFactory: () => new MailWorker({} as AccessService) };
