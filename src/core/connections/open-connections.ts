@@ -151,14 +151,18 @@ export class OpenConnections implements OnApplicationShutdown {
       if (!open) return;
       const itsLane = this.#laneOf(open);
       // It loads objects since it was asked.
-      if (itsLane !== lane) itsLane.add(open);
-      else this.#judge(open, lane);
+      if (itsLane === lane) this.#judge(open, lane);
+      else {
+        lane.leave(open);
+        itsLane.add(open);
+      }
     }
     this.#schedule();
   }
 
   #judge(open: OpenConnection, lane: Lane): void {
     const settle = (verdict: Verdict): void => {
+      lane.leave(open);
       if (this.#open.get(open.connection) !== open) return;
       if (!verdict.passed) {
         this.#close(open, verdict.error, verdict.reason);
@@ -178,9 +182,7 @@ export class OpenConnections implements OnApplicationShutdown {
       settle(verdict);
       return;
     }
-    lane.wait(open);
     void verdict.then((settled) => {
-      lane.leave(open);
       settle(settled);
       this.#schedule();
     });

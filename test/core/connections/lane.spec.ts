@@ -17,13 +17,10 @@ function laneOf(...all: readonly OpenConnection[]): Lane {
   return lane;
 }
 
-/** Takes whoever's turn it is until it is nobody's, and has all of them wait. */
-function waitingIn(lane: Lane): OpenConnection[] {
+/** Takes whoever's turn it is until there is room for nobody more. */
+function takenFrom(lane: Lane): OpenConnection[] {
   const taken: OpenConnection[] = [];
-  for (let open = lane.take(); open; open = lane.take()) {
-    lane.wait(open);
-    taken.push(open);
-  }
+  for (let open = lane.take(); open; open = lane.take()) taken.push(open);
   return taken;
 }
 
@@ -33,30 +30,29 @@ test('callers take turns, however much one of them has asked before', () => {
   const [first, second, third] = [openedBy('many'), openedBy('many'), openedBy('many')];
   const [few, service] = [openedBy('few'), openedBy('many', 'service')];
   const lane = laneOf(first, second, third, few, service);
-  const taken = Array.from({ length: 6 }, () => lane.take());
-  expect(taken).toEqual([first, few, service, second, third, undefined]);
+  expect(takenFrom(lane)).toEqual([first, few, service, second, third]);
 });
 
-test('of nobody do more wait than there is room left for others, and never more than eight in all', () => {
+test('nobody has more judged at once than there is room left for others, and never more than eight in all', () => {
   const callers = ['a', 'b', 'c', 'd', 'e'];
   const many = callers.map((caller) => Array.from({ length: 9 }, () => openedBy(caller)));
   const lane = laneOf(...many[0]!);
-  expect(callersOf(waitingIn(lane))).toEqual(Array.from({ length: 4 }, () => 'account a'));
+  expect(callersOf(takenFrom(lane))).toEqual(Array.from({ length: 4 }, () => 'account a'));
   for (const each of many.slice(1).flat()) lane.add(each);
-  expect(callersOf(waitingIn(lane))).toEqual(['account b', 'account c', 'account d', 'account e']);
+  expect(callersOf(takenFrom(lane))).toEqual(['account b', 'account c', 'account d', 'account e']);
 });
 
 test('what leaves makes room once, whether it was answered or not', () => {
   const all = Array.from({ length: 9 }, (_, at) => openedBy(`caller ${String(at)}`));
   const lane = laneOf(...all);
-  expect(waitingIn(lane)).toEqual(all.slice(0, 8));
+  expect(takenFrom(lane)).toEqual(all.slice(0, 8));
   expect([lane.leave(all[0]!), lane.leave(all[0]!)]).toEqual([true, false]);
-  expect(waitingIn(lane)).toEqual([all[8]]);
+  expect(takenFrom(lane)).toEqual([all[8]]);
 });
 
 test('what leaves before its turn is not taken', () => {
   const [gone, kept] = [openedBy('one'), openedBy('one')];
   const lane = laneOf(gone, kept);
   expect(lane.leave(gone)).toBe(false);
-  expect(waitingIn(lane)).toEqual([kept]);
+  expect(takenFrom(lane)).toEqual([kept]);
 });
