@@ -233,6 +233,27 @@ test('RBAC-13 who has many objects that take their time is late alone: all other
   expect(theirs.map((each) => each.isOpen())).toEqual([true, true, true]);
 });
 
+test('RBAC-13 who asks for an object while waiting for their turn waits for it where objects are loaded', async () => {
+  const here = await start();
+  const [silent, reader] = [Array.from({ length: 8 }, newSubject), await here.somebody('reader')];
+  const [slow, after] = [newSubject(), newSubject()];
+  await Promise.all(silent.map((each) => letIn(here, [each, 'hello'])));
+  const changing = await letIn(here, [reader, 'hello']);
+  for (const each of silent) proofs.hold(each);
+  const connections = here.app.get(OpenConnections);
+  connections.reconsider(() => true, 60_000);
+  await until(() => silent.every((each) => proofs.askedFor(each) > 1));
+  expect(await changing.say('read', { proof: reader, id: slow })).toEqual({ event: 'read', data: 'read' });
+  objects.hold(slow);
+  proofs.answer(silent[0]!);
+  await until(() => objects.askedFor(slow) > 1);
+
+  await letIn(here, [after, 'hello']);
+  const before = proofs.askedFor(after);
+  connections.reconsider(({ subject }) => subject === after);
+  await until(() => proofs.askedFor(after) > before);
+});
+
 test('RBAC-13 an answer settles what was asked before it was looked for; what was asked since has its own time', async () => {
   const here = await start();
   const [patient, hasty] = [newSubject(), newSubject()];
