@@ -1,5 +1,6 @@
 import { Module, type OnModuleInit } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
+import { KitModule } from '../../core/kit-module.js';
 import { QueueWorkers } from './queue-workers.js';
 
 // Nest calls the hooks of one module after the other, by their distances: those of global modules first, at
@@ -8,6 +9,7 @@ const BEFORE_ALL = Number.POSITIVE_INFINITY;
 const AFTER_ALL = Number.NEGATIVE_INFINITY;
 
 /** Where workers begin: behind the last hook that could still refuse the start, the root module's own. */
+@KitModule()
 @Module({ providers: [QueueWorkers], exports: [QueueWorkers] })
 class QueueWorkersStartModule {
   constructor(modules: ModulesContainer) {
@@ -16,6 +18,7 @@ class QueueWorkersStartModule {
 }
 
 /** Where they are held: ahead of the hook in which BullMQ's module, a global one, makes them. */
+@KitModule()
 @Module({ imports: [QueueWorkersStartModule] })
 export class QueueWorkersModule implements OnModuleInit {
   constructor(
