@@ -33,21 +33,26 @@ const SPECS = {
   'src/access/objects/field-rules.ts': ['access/objects/field-rules.declarations'],
   'src/access/grants/separation-of-duty.ts': ['access/grants/separation-of-duty.graph'],
   'src/access/decision/remembered-permissions.ts': ['access/decision/remembered-permissions'],
-  'src/sessions/refresh/refresh-token.ts': ['sessions/refresh-token'],
-  'src/sessions/access-tokens/compact-jws.ts': ['sessions/compact-jws'],
-  'src/sessions/access-tokens/access-token.claims.ts': ['sessions/access-token.claims'],
-  'src/sessions/access-tokens/remembered-tokens.ts': ['sessions/remembered-tokens'],
+  'src/sessions/refresh/refresh-token.ts': ['sessions/refresh/refresh-token'],
+  'src/sessions/access-tokens/compact-jws.ts': ['sessions/access-tokens/compact-jws'],
+  'src/sessions/access-tokens/access-token.claims.ts': ['sessions/access-tokens/access-token.claims'],
+  'src/sessions/access-tokens/remembered-tokens.ts': ['sessions/access-tokens/remembered-tokens'],
   'src/sessions/cookies.ts': ['sessions/cookies'],
-  'src/sessions/access-tokens/presented-token.ts': ['sessions/presented-token', 'sessions/cookies'],
-  'src/sessions/access-tokens/access-token.verifier.ts': ['sessions/access-token.verifier'],
-  'src/sessions/access-tokens/access-token.authenticator.ts': ['sessions/access-token.authenticator'],
-  'src/sessions/refresh/refresh.service.ts': [
-    'sessions/refresh.service',
-    'sessions/refresh-rotation.security',
-    'sessions/refresh-lifetimes.security',
-    'sessions/refresh-input.security',
+  'src/sessions/access-tokens/presented-token.ts': [
+    'sessions/access-tokens/presented-token',
+    'sessions/cookies',
   ],
-  'src/sessions/refresh/refresh.store.ts': ['sessions/refresh.store'],
+  'src/sessions/access-tokens/access-token.verifier.ts': ['sessions/access-tokens/access-token.verifier'],
+  'src/sessions/access-tokens/access-token.authenticator.ts': [
+    'sessions/access-tokens/access-token.authenticator',
+  ],
+  'src/sessions/refresh/refresh.service.ts': [
+    'sessions/refresh/refresh.service',
+    'sessions/refresh/refresh-rotation.security',
+    'sessions/refresh/refresh-lifetimes.security',
+    'sessions/refresh/refresh-input.security',
+  ],
+  'src/sessions/refresh/refresh.store.ts': ['sessions/refresh/refresh.store'],
 };
 
 if (process.argv.includes('--help')) {

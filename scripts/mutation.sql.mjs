@@ -16,8 +16,8 @@ const SESSION = 'src/sessions/session.store.ts';
 const SPECS = {
   holdSubject: ['session-races.security'],
   row: ['session.store', 'sessions.service'],
-  rotate: ['refresh.store'],
-  stateOf: ['refresh.store'],
+  rotate: ['refresh/refresh.store'],
+  stateOf: ['refresh/refresh.store'],
 };
 const OTHERWISE = ['session.store'];
 

@@ -87,6 +87,15 @@ describe('the guard asks the pipeline', () => {
     },
   );
 
+  test('and refuses what is not even judged like any other call: named, recorded, thrown', async () => {
+    const error = new ZeroTrustError('permission-denied', { detail: 'nobody may' });
+    await expect(guard.refuse(executionOf('ws'), error)).rejects.toBe(error);
+    expect(calls).toEqual([]);
+    expect(published).toMatchObject([
+      { action: 'access.refused', reason: 'nobody may', transport: 'ws', handler: 'CatsController.read' },
+    ]);
+  });
+
   test('and answers without a promise where no stage needs one, or when the last one has answered', async () => {
     expect(guard.canActivate(executionOf('http'))).toBe(true);
     answer = () => Promise.resolve(PASSED);

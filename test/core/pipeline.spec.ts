@@ -70,6 +70,14 @@ describe('the order of a judgement', () => {
     }
   });
 
+  test('goes on after a stage that passes by a verdict of its own', async () => {
+    for (const judge of [() => ({ passed: true }), () => Promise.resolve({ passed: true })]) {
+      const { pipeline, asked } = pipelineOf(PIPELINE, { 'throttle-route': judge, segment: judge });
+      expect(await pipeline.judge(callOf())).toBe(PASSED);
+      expect(asked).toEqual([...PIPELINE]);
+    }
+  });
+
   test('costs no turn of the loop where no stage needs one', () => {
     expect(pipelineOf(PIPELINE).pipeline.judge(callOf())).toBe(PASSED);
   });

@@ -165,6 +165,20 @@ describe('the ways in to a gateway', () => {
     expect(policyWith(BareGateway, new BareGateway())).toEqual({ kind: 'authenticated' });
   });
 
+  test('open a socket to nobody where Socket.IO recovers connections by itself', () => {
+    const policyWith = (connectionStateRecovery: unknown): unknown => {
+      @WebSocketGateway({ connectionStateRecovery } as object)
+      class RecoveringGateway {}
+      return gatewayHandlersOf(hostOf(RecoveringGateway))[0]?.policy;
+    };
+    expect(policyWith({})).toEqual({
+      kind: 'undeclared',
+      fault:
+        'has connectionStateRecovery, by which Socket.IO says what was missed before anybody is judged: leave it out',
+    });
+    expect(policyWith(undefined)).toEqual({ kind: 'authenticated' });
+  });
+
   test('RBAC-10 are none of a class that is no gateway', () => {
     expect(gatewayHandlersOf(hostOf(ChatGateway))).toEqual([]);
   });
