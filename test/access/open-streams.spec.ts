@@ -64,6 +64,10 @@ async function connect(carrier: Carrier, app: AccessApplication, as: string): Pr
   return peer;
 }
 
+interface MockedJudgements {
+  readonly results: readonly { readonly value: unknown }[];
+}
+
 /** What others wait for until it is released. */
 function held(): { until: Promise<void>; release(): void } {
   let release!: () => void;
@@ -73,6 +77,13 @@ function held(): { until: Promise<void>; release(): void } {
 
 async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise(setImmediate);
+}
+
+/** Waits for all that was judged again, and for what its verdicts do. */
+async function verdictsOf({ mock }: { readonly mock: MockedJudgements }): Promise<void> {
+  await until(() => mock.results.length > 0);
+  await Promise.allSettled(mock.results.map(({ value }) => value));
+  for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate);
 }
 
 /** Asks for a stream. @returns once it has begun */
@@ -195,9 +206,10 @@ describe.each(Object.entries(ENDS))('%s', (_name, { carrier, refused, alone }) =
     for (const id of ids.slice(1)) notes.say(id, 'end');
     await until(() => streamsOf(here) === 1);
     for (const id of ids.slice(1)) notes.delete(id);
+    const judged = vi.spyOn(here.app.get(Pipeline), 'judgeAgain');
     here.app.get(OpenConnections).reconsider(() => true);
     await tell('after', ids.slice(0, 1), streams.slice(0, 1));
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await verdictsOf(judged);
     await tell('still', ids.slice(0, 1), streams.slice(0, 1));
     notes.say(ids[0]!, 'end');
     await until(() => streamsOf(here) === 0);
@@ -285,7 +297,7 @@ describe.each(Object.entries(ENDS))('%s', (_name, { carrier, refused, alone }) =
     notes.say(ending, 'end');
     await until(() => streamsOf(here) === 1);
     loading.release();
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await verdictsOf(judged);
     await tell('after', [lasting], streams.slice(0, 1));
     expect(closedIn(here)).toEqual([]);
   });

@@ -16,6 +16,11 @@ export interface LetIn {
   readonly principal: Principal;
 }
 
+/** By what name callers are told apart, whatever connections and sessions they have. */
+export function callerOf({ principal }: LetIn): string {
+  return `${principal.kind} ${principal.subject}`;
+}
+
 /** While nothing is asked. */
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -44,7 +49,7 @@ export class OpenConnection {
     readonly carrier?: object,
   ) {
     this.id = call.context.id;
-    this.caller = `${call.principal.kind} ${call.principal.subject}`;
+    this.caller = callerOf(call);
     this.add(call);
   }
 

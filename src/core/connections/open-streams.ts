@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { LetIn } from './open-connection.js';
+import { callerOf, type LetIn } from './open-connection.js';
 import { OpenConnections } from './open-connections.js';
 import { RequestContext } from '../request-context.js';
 import { SecurityEvents } from '../security-events.js';
@@ -86,8 +86,8 @@ export class OpenStreams {
   }
 
   /** @returns what takes it back */
-  #count({ principal }: LetIn): () => void {
-    const caller = `${principal.kind} ${principal.subject}`;
+  #count(call: LetIn): () => void {
+    const caller = callerOf(call);
     const counted = this.#counted.get(caller) ?? 0;
     if (counted >= this.#perCaller) {
       const detail = 'the caller has as many streams running as one may';
