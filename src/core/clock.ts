@@ -9,12 +9,29 @@ export abstract class Clock {
   nowSeconds(): number {
     return Math.floor(this.nowMs() / 1000);
   }
+
+  /** Runs `work` at one moment: as far as it goes without waiting, the time is read once. A clock may read it each time. */
+  during<T>(work: () => T): T {
+    return work();
+  }
 }
 
 /** The clock of the machine. */
 @Injectable()
 export class SystemClock extends Clock {
+  #moment: number | undefined;
+
   nowMs(): number {
-    return Date.now();
+    return this.#moment ?? Date.now();
+  }
+
+  override during<T>(work: () => T): T {
+    if (this.#moment !== undefined) return work();
+    this.#moment = Date.now();
+    try {
+      return work();
+    } finally {
+      this.#moment = undefined;
+    }
   }
 }

@@ -49,7 +49,7 @@ export class PipelineGuard implements CanActivate {
 
   canActivate(execution: ExecutionContext): boolean | Promise<boolean> {
     const context = this.#contextOf(execution);
-    const verdict = this.#judge(execution, context);
+    const verdict = this.clock.during(() => this.#judge(execution, context));
     if (verdict instanceof Promise) {
       return verdict.then(
         (settled) => (settled.passed ? true : this.#refuse(settled, context)),

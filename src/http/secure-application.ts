@@ -4,13 +4,14 @@ import { BrowserCredentials } from '../core/browser-credentials.js';
 import { answerClientErrors } from './client-errors.js';
 import { nameCrossSiteRefusals } from './cross-site-refusal.js';
 import { EdgeState } from './edge.state.js';
-import { makeWithPrototypes, type ExpressPrototypes } from './express.prototypes.js';
 import { HTTP_SETTINGS, type HttpSettings } from './http.options.js';
 import { keptOptionsOf, onFurtherServers } from './fastify.options.js';
 import { answerFrameworkErrors } from './framework-errors.js';
 import { ProblemFilter } from './problem.filter.js';
 import { bodyFault, encodingFault, parseJson } from './request-content.js';
+import { armTimeoutsLate } from './late-timeouts.js';
 import { nameRequests } from './request-id.js';
+import { makeOurRequests, makeWithPrototypes, type ExpressPrototypes } from './server-classes.js';
 import { StandingFields } from './standing-fields.js';
 import { assertStrictParser } from './strict-parser.js';
 
@@ -89,6 +90,9 @@ function prepareServer(server: Server, settings: HttpSettings, fields: StandingF
   server.requestTimeout = settings.requestTimeoutMs;
   server.keepAliveTimeout = settings.keepAliveTimeoutMs;
   server.timeout = settings.requestTimeoutMs * 2;
+  armTimeoutsLate(server);
+  // Of Express's server they are already.
+  makeOurRequests(server);
   nameRequests(server, fields);
   answerClientErrors(server);
 }

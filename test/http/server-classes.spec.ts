@@ -1,8 +1,14 @@
 import type { INestApplication } from '@nestjs/common';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { createServer, IncomingMessage, ServerResponse, type Server } from 'node:http';
-import { describe, expect, test } from 'vitest';
-import { makeWithPrototypes, type ExpressPrototypes } from '../../src/http/express.prototypes.js';
+import { describe, expect, test, vi } from 'vitest';
+import {
+  makeOurRequests,
+  makeWithPrototypes,
+  type ExpressPrototypes,
+} from '../../src/http/server-classes.js';
+import { ServerRequest } from '../../src/http/server-request.js';
+import { ADAPTERS } from '../support/application.js';
 import { startEdge } from './edge.application.js';
 
 type Express = ExpressPrototypes & {
@@ -15,6 +21,39 @@ const madeBy = (server: Server, { name }: { readonly name: string }): unknown =>
   const symbol = Object.getOwnPropertySymbols(server).find(({ description }) => description === name);
   return symbol && (server as unknown as Record<symbol, unknown>)[symbol];
 };
+
+describe('requests', () => {
+  test.each(ADAPTERS)('are ours over %s, in all that ours do', async (adapter) => {
+    const seen: IncomingMessage[] = [];
+    const running = await startEdge({
+      adapter,
+      before: (app: INestApplication) => {
+        (app.getHttpServer() as Server).prependListener('request', (request: IncomingMessage) => {
+          seen.push(request);
+        });
+      },
+    });
+    try {
+      await (await fetch(`${running.url}/open`)).text();
+      const request = seen[0] as unknown as Record<string, unknown>;
+      const ours = Object.getOwnPropertyDescriptors(ServerRequest.prototype);
+      for (const name of ['push', '_dump', 'destroy'] as const)
+        expect(request[name], name).toBe(ours[name].value);
+      // Ended, closed and let go of, and nobody had to be told.
+      await vi.waitUntil(() => request['destroyed'] === true, { interval: 1 });
+      expect(request).toMatchObject({ complete: true, readableEnded: true, closed: true, aborted: false });
+    } finally {
+      await running.close();
+    }
+  });
+
+  test('stay those of somebody else', () => {
+    class Theirs extends IncomingMessage {}
+    const server = createServer({ IncomingMessage: Theirs });
+    makeOurRequests(server);
+    expect(madeBy(server, IncomingMessage)).toBe(Theirs);
+  });
+});
 
 describe('requests and answers of Express', () => {
   test('are made with the prototypes that Express would give them, so that nothing is left to change', async () => {

@@ -1,0 +1,100 @@
+import { Server as HttpServer } from 'node:http';
+import { Server as HttpsServer } from 'node:https';
+import type { Server, Socket } from 'node:net';
+
+const LOOK_EVERY_MS = 500;
+/** Looks that a time-out lasts at least: what is shorter, Node.js is told at once, or it would be much too late. */
+const LEAST_LOOKS = 3;
+/** What a timer takes. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+/**
+ * Gives a connection the timer of its time-out when it stands still, and not with each request. Node.js sets two of them for
+ * each request of a connection that is kept alive, and sets them back with each read and write, which takes the better part
+ * of a microsecond. Which time-out holds when, and what happens at its end, stays as Node.js has it: it never ends before
+ * its time, and at most two looks later.
+ *
+ * Servers of HTTP/2 count by session, and are left as they are.
+ *
+ * @param lookEveryMs milliseconds between two looks at all connections. @default 500
+ */
+export function armTimeoutsLate(server: Server, lookEveryMs = LOOK_EVERY_MS): void {
+  const event =
+    server instanceof HttpsServer
+      ? 'secureConnection'
+      : server instanceof HttpServer
+        ? 'connection'
+        : undefined;
+  if (event === undefined) return;
+  const watched = new Set<LateTimeout>();
+  let timer: NodeJS.Timeout | undefined;
+  const look = (): void => {
+    for (const each of watched) each.look();
+    if (watched.size > 0) return;
+    clearInterval(timer);
+    timer = undefined;
+  };
+  // Before Node.js sets the first one.
+  server.prependListener(event, (socket: Partial<Socket>) => {
+    // A server can be handed any stream as a connection: what does not count its bytes is not seen to stand still.
+    if (!countsBytes(socket)) return;
+    const timeout = new LateTimeout(socket, LEAST_LOOKS * lookEveryMs);
+    watched.add(timeout);
+    socket.once('close', () => watched.delete(timeout));
+    timer ??= setInterval(look, lookEveryMs).unref();
+  });
+}
+
+const countsBytes = (socket: Partial<Socket>): socket is Socket =>
+  typeof socket.bytesRead === 'number' &&
+  typeof socket.bytesWritten === 'number' &&
+  typeof socket.setTimeout === 'function';
+
+class LateTimeout {
+  readonly #socket: Socket & { timeout?: number };
+  readonly #leastMs: number;
+  readonly #setTimer: (milliseconds: number, onTimeout?: () => void) => unknown;
+  #milliseconds = 0;
+  /** Whether Node.js has a timer, and is to be told when there should be none. */
+  #isArmed = false;
+  /** Set anew since the last look: it counts from then. */
+  #isNew = false;
+  #bytes = 0;
+
+  constructor(socket: Socket, leastMs: number) {
+    this.#socket = socket;
+    this.#leastMs = leastMs;
+    this.#setTimer = socket.setTimeout.bind(socket);
+    socket.setTimeout = (milliseconds, onTimeout) => {
+      this.#set(milliseconds, onTimeout);
+      return socket;
+    };
+  }
+
+  /** Once it is armed Node.js sees by itself whether something comes, goes, or is on its way. */
+  look(): void {
+    if (this.#milliseconds === 0 || this.#isArmed) return;
+    const bytes = this.#socket.bytesRead + this.#socket.bytesWritten;
+    const stands = !this.#isNew && bytes === this.#bytes;
+    this.#isNew = false;
+    this.#bytes = bytes;
+    if (!stands) return;
+    this.#isArmed = true;
+    this.#setTimer(this.#milliseconds);
+  }
+
+  #set(milliseconds: number, onTimeout?: () => void): void {
+    const isLong = milliseconds >= this.#leastMs && milliseconds <= LONGEST_MS;
+    const canWait = typeof milliseconds === 'number' && (isLong || milliseconds === 0);
+    if (!canWait || onTimeout !== undefined) {
+      this.#isArmed = true;
+      this.#setTimer(milliseconds, onTimeout);
+      return;
+    }
+    if (this.#isArmed) this.#setTimer(0);
+    this.#isArmed = false;
+    this.#isNew = true;
+    this.#milliseconds = milliseconds;
+    this.#socket.timeout = milliseconds;
+  }
+}
