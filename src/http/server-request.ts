@@ -23,9 +23,10 @@ const ENDING = Symbol('nestjs-zero-trust:ending');
 
 /**
  * A request whose end costs nothing where nobody waits for it. Of each request Node.js says in five ticks that it has ended,
- * also where it has no body, as most: the larger part of what a request costs as a stream. Here it takes one. Whoever
+ * also where it has no body, as most: the larger part of what a request costs as a stream. Here it takes two. Whoever
  * listens to a request, reads it, destroys it, or asks what became of it meets what Node.js would have left there. (But who
- * listens for `readable` only after a request without a body came hears `end` alone, as of Node.js a turn later.)
+ * listens for `readable` only after a request without a body came hears `end` alone, as of Node.js a turn later; and who
+ * comes when it is answered hears `resume` at another moment.)
  *
  * Express lends what is here to requests that another server has made: nothing in it may rely on the constructor.
  */
@@ -51,7 +52,7 @@ export class ServerRequest extends IncomingMessage {
       return;
     }
     this[ENDING] = true;
-    process.nextTick(endUnlessSomebodyCame, this);
+    process.nextTick(endInATick, this);
   }
 
   override destroy(error?: Error): this {
@@ -68,6 +69,11 @@ Object.defineProperty(ServerRequest.prototype, 'readableEnded', {
     return this[ENDING] === true || ended?.get?.call(this);
   },
 });
+
+/** An answer's own listeners, to whom it is told in this tick, may still turn to the request. */
+function endInATick(request: ServerRequest): void {
+  process.nextTick(endUnlessSomebodyCame, request);
+}
 
 /** Who came meanwhile, because the answer was sent, is told of the end by Node.js. */
 function endUnlessSomebodyCame(request: ServerRequest): void {

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -131,6 +132,61 @@ describe('time-outs of connections', () => {
     await vi.waitUntil(() => sockets[0]?.destroyed === true, { timeout: PATIENCE_MS, interval: 10 });
   });
 
+  test('who reads nothing is cut, also where more and more waits for them', async () => {
+    const { port, sockets } = await serve(
+      (_request, response) => {
+        response.write(Buffer.alloc(16 * 1_048_576));
+        const timer = setInterval(() => response.write('data: more\n\n'), LOOK_MS / 4);
+        response.on('close', () => {
+          clearInterval(timer);
+        });
+      },
+      { timeout: LONG_MS },
+    );
+    const socket = await openRaw(port);
+    socket.on('error', () => undefined).pause();
+    socket.write(GET);
+    await vi.waitUntil(() => sockets[0]?.destroyed === true, { timeout: PATIENCE_MS, interval: 10 });
+  });
+
+  test('what is refused changes nothing', async () => {
+    const refused: unknown[] = [];
+    const { port } = await serve(
+      (request) => {
+        for (const wrong of [Number.NaN, -1, Infinity]) {
+          try {
+            request.socket.setTimeout(wrong);
+          } catch (error) {
+            refused.push((error as { code: string }).code);
+          }
+        }
+      },
+      { timeout: LONG_MS },
+    );
+    const socket = await openRaw(port);
+    socket.write(GET);
+    expect(await untilClosed(socket)).toBeGreaterThanOrEqual(LONG_MS - 2);
+    expect(refused).toEqual(['ERR_OUT_OF_RANGE', 'ERR_OUT_OF_RANGE', 'ERR_OUT_OF_RANGE']);
+  });
+
+  test('what a handler sets ends in the context of that handler', async () => {
+    const ambient = new AsyncLocalStorage<string>();
+    const seen: unknown[] = [];
+    const { port } = await serve((request, response) => {
+      ambient.run('of the handler', () => {
+        request.setTimeout(LONG_MS, () => undefined);
+        response.setTimeout(LONG_MS, () => {
+          seen.push(ambient.getStore());
+          response.end('ok');
+        });
+      });
+    });
+    const socket = await openRaw(port);
+    socket.write(GET);
+    await answered(socket);
+    expect(seen).toEqual(['of the handler']);
+  });
+
   test('who is told of the end decides, as Node.js says', async () => {
     const { server, port, sockets } = await serve(() => undefined, { timeout: LONG_MS });
     const told = once(server, 'timeout');
@@ -235,10 +291,13 @@ describe('time-outs of connections', () => {
     near.destroy();
   });
 
-  test('nothing is looked at when there is no connection', async () => {
+  test('nothing is looked at when there is no connection, whoever took its listeners away', async () => {
     const cleared = vi.spyOn(globalThis, 'clearInterval');
-    const { port } = await serve((_request, response) => response.end('ok'));
+    const { port, sockets } = await serve((_request, response) => response.end('ok'));
     const socket = await openRaw(port);
+    await vi.waitUntil(() => sockets.length === 1, { interval: 1 });
+    sockets[0]?.removeAllListeners().on('error', () => undefined);
+    sockets[0]?.destroy();
     socket.destroy();
     await vi.waitUntil(() => cleared.mock.calls.length > 0, { timeout: PATIENCE_MS, interval: 10 });
     cleared.mockRestore();

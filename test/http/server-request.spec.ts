@@ -97,7 +97,6 @@ const MOMENTS: Readonly<Record<string, (response: ServerResponse, then: () => vo
   'at once': (_response, then) => {
     then();
   },
-  // Of 'readable' alone, what comes in this very tick is left out: see `ServerRequest`.
   'a tick later': (_response, then) => {
     process.nextTick(() => {
       process.nextTick(then);
@@ -108,6 +107,13 @@ const MOMENTS: Readonly<Record<string, (response: ServerResponse, then: () => vo
     setImmediate(then);
   },
   'when the answer is sent': (response, then) => response.once('finish', then),
+  'a tick after the answer is sent': (response, then) =>
+    response.once('finish', () => {
+      process.nextTick(then);
+    }),
+  'when the answer is closed': (response, then) => response.once('close', then),
+  'when the client could know': (response, then) =>
+    response.once('finish', () => void Promise.resolve().then(then)),
   'when it is all over': (response, then) => response.once('close', () => setImmediate(then)),
 };
 
@@ -193,9 +199,12 @@ class Observed {
       await Promise.race([answered('another'), settled(200)]);
     }
     socket.destroy();
-    // The one thing that is left out, see `ServerRequest`: of 'at once' and all later turns it is compared.
-    const isLate = moment === MOMENTS['when the answer is sent'] || moment === MOMENTS['by a promise'];
-    const compared = entries.filter((entry) => !isLate || (entry !== 'readable' && entry !== 'null'));
+    // What is left out, see `ServerRequest`: of what begins at once it is compared.
+    const left: readonly string[] = moment === MOMENTS['at once'] ? [] : ['resume'];
+    const isSoon = moment === MOMENTS['when the answer is sent'] || moment === MOMENTS['by a promise'];
+    const compared = entries.filter(
+      (entry) => !left.includes(entry) && !(isSoon && ['readable', 'null'].includes(entry)),
+    );
     return { entries: compared, state, another: received.endsWith('another') };
   }
 }
