@@ -1,6 +1,5 @@
 import { randomFillSync } from 'node:crypto';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { StandingFields } from './standing-fields.js';
+import type { IncomingMessage } from 'node:http';
 
 const ID = Symbol('nestjs-zero-trust:request-id');
 
@@ -10,16 +9,6 @@ const BYTES = 16;
 const CHARACTERS = 36;
 const HEX = Buffer.from('0123456789abcdef');
 const DASH = 0x2d;
-
-/**
- * Names each request when it leaves Node's parser, before the adapter sees it: what the adapter answers on its own,
- * a CORS preflight or a target that it cannot route, bears an id and the fields of every other answer too.
- */
-export function nameRequests(server: Server, fields: StandingFields): void {
-  server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
-    fields.putOn(response, requestIdOf(request));
-  });
-}
 
 /** Ours alone: an id from outside could be chosen to collide with another request's. */
 export function requestIdOf(request: IncomingMessage): string {

@@ -10,7 +10,6 @@ import { answerFrameworkErrors } from './framework-errors.js';
 import { ProblemFilter } from './problem.filter.js';
 import { bodyFault, encodingFault, parseJson } from './request-content.js';
 import { armTimeoutsLate } from './late-timeouts.js';
-import { nameRequests } from './request-id.js';
 import { makeOurRequests, makeWithPrototypes, type ExpressPrototypes } from './server-classes.js';
 import { StandingFields } from './standing-fields.js';
 import { assertStrictParser } from './strict-parser.js';
@@ -67,7 +66,7 @@ export async function secureApplication(app: INestApplication): Promise<void> {
 
   const standing = new StandingFields(fields);
   const prepare = (server: Server): void => {
-    prepareServer(server, settings, standing);
+    prepareServer(server, settings, standing, isFastify);
   };
   prepare(secured.getHttpServer());
   if (isFastify) onFurtherServers(app.getHttpAdapter(), checkingIntervalMs(settings), prepare);
@@ -79,7 +78,12 @@ function checkingIntervalMs({ headersTimeoutMs, requestTimeoutMs }: HttpSettings
 }
 
 /** What belongs to a server and not to the application: what no adapter sees, and time-outs. */
-function prepareServer(server: Server, settings: HttpSettings, fields: StandingFields): void {
+function prepareServer(
+  server: Server,
+  settings: HttpSettings,
+  fields: StandingFields,
+  isFastify: boolean,
+): void {
   assertStrictParser(server);
   // Our own refusal says so in the shape of every other one.
   (server as { requireHostHeader?: boolean }).requireHostHeader = false;
@@ -93,7 +97,8 @@ function prepareServer(server: Server, settings: HttpSettings, fields: StandingF
   armTimeoutsLate(server);
   // Of Express's server they are already.
   makeOurRequests(server);
-  nameRequests(server, fields);
+  if (isFastify) fields.makeAnswersOf(server);
+  else fields.putOnAllOf(server);
   answerClientErrors(server);
 }
 

@@ -38,11 +38,18 @@ export function makeWithPrototypes(express: ExpressPrototypes, server: Server): 
   });
 }
 
-function replace(server: Server, base: Made, by: () => Made): void {
+/**
+ * Puts a class of ours where a server keeps the one of Node.js.
+ *
+ * @returns whether it did: a server that makes what somebody else told it, or does not say what it makes, is left as it is.
+ */
+export function replace(server: Server, base: Made, by: () => Made): boolean {
   const made = server as unknown as Record<symbol, unknown>;
   const symbol = Object.getOwnPropertySymbols(server).find(({ description }) => description === base.name);
   // Somebody's own class may have a constructor of its own.
-  if (symbol && made[symbol] === base) made[symbol] = by();
+  if (!symbol || made[symbol] !== base) return false;
+  made[symbol] = by();
+  return true;
 }
 
 /**

@@ -2,11 +2,14 @@ import {
   IncomingMessage,
   ServerResponse,
   type OutgoingHttpHeaders,
+  type Server,
   validateHeaderName,
   validateHeaderValue,
 } from 'node:http';
 import { Socket } from 'node:net';
 import { QUOTA_FIELDS, SAY_QUOTA, type SaysQuota } from '../core/answer-quota.js';
+import { requestIdOf } from './request-id.js';
+import { replace } from './server-classes.js';
 
 type Field = readonly [name: string, value: string];
 
@@ -45,6 +48,12 @@ type Bearing = ServerResponse &
 const OF_ONE_ANSWER: ReadonlySet<string> = new Set(
   ['X-Request-Id', ...QUOTA_FIELDS].map((name) => name.toLowerCase()),
 );
+
+/** As Node.js calls it: its types do not know of the options. */
+const NodeResponse = ServerResponse as unknown as new (
+  request: IncomingMessage,
+  options?: object,
+) => ServerResponse;
 
 const node = ServerResponse.prototype as ServerResponse & StoresFields;
 
@@ -85,21 +94,51 @@ export class StandingFields {
   }
 
   #give(bearing: Bearing, id: string): void {
+    this.#giveState(bearing, id);
+    giveMethods(bearing);
+  }
+
+  #giveState(bearing: Bearing, id: string): void {
     bearing[FIELDS] = this;
     bearing[ID] = id;
     bearing[STATE] = NOTHING;
     bearing[QUOTA] = undefined;
     bearing[QUOTA_POLICY] = undefined;
-    bearing[SAY_QUOTA] = sayQuota;
+    // Its own, whatever else it is made to inherit.
     bearing._storeHeader = storeHeader;
-    bearing.setHeader = setHeader;
-    bearing.getHeader = getHeader;
-    bearing.hasHeader = hasHeader;
-    bearing.getHeaders = getHeaders;
-    bearing.getHeaderNames = getHeaderNames;
-    bearing.getRawHeaderNames = getRawHeaderNames;
-    bearing.removeHeader = removeHeader;
-    bearing.appendHeader = appendHeader;
+  }
+
+  /**
+   * Puts them on each answer of a server when its request leaves Node's parser, before the adapter sees it: what the adapter
+   * answers on its own, a CORS preflight or a target that it cannot route, bears an id and the fields of every other too.
+   */
+  putOnAllOf(server: Server): void {
+    server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
+      this.putOn(response, requestIdOf(request));
+    });
+  }
+
+  /**
+   * The same for less: the server makes answers that bear them, and what is theirs, from the start. Not for Express, whose
+   * applications give an answer what is their own in the place of this.
+   */
+  makeAnswersOf(server: Server): void {
+    const give = (answer: Bearing, id: string): void => {
+      this.#giveState(answer, id);
+    };
+    const isDone =
+      this.#isWritten &&
+      replace(server, ServerResponse, () => {
+        class StandingAnswer extends NodeResponse {
+          constructor(request: IncomingMessage, options?: object) {
+            super(request, options);
+            give(this as unknown as Bearing, requestIdOf(request));
+          }
+        }
+        giveMethods(StandingAnswer.prototype as unknown as Bearing);
+        return StandingAnswer;
+      });
+    if (!isDone) this.putOnAllOf(server);
   }
 
   /** Whether an answer bears them, of whichever application. */
@@ -156,6 +195,19 @@ export class StandingFields {
   }
 }
 
+/** An answer's own, or those of all answers of a class. */
+function giveMethods(bearing: Bearing): void {
+  bearing[SAY_QUOTA] = sayQuota;
+  bearing.setHeader = setHeader;
+  bearing.getHeader = getHeader;
+  bearing.hasHeader = hasHeader;
+  bearing.getHeaders = getHeaders;
+  bearing.getHeaderNames = getHeaderNames;
+  bearing.getRawHeaderNames = getRawHeaderNames;
+  bearing.removeHeader = removeHeader;
+  bearing.appendHeader = appendHeader;
+}
+
 function textOf(fields: Iterable<Field>): string {
   let text = '';
   for (const [name, value] of fields) text += `${name}: ${value}\r\n`;
@@ -197,8 +249,12 @@ function sayQuota(this: Bearing, quota: string, policy: string): void {
 function storeHeader(this: Bearing, firstLine: string, headers: unknown): void {
   const { [FIELDS]: fields, [STATE]: state } = this;
   if (!fields) node._storeHeader.call(this, firstLine, headers);
-  // What was set one by one is handed on by Node.js; else it is what `writeHead` was given.
-  else if (state === OTHERS || (state === NOTHING && !fields.areAmong(headers)))
+  // What was set one by one is handed on by Node.js; else it is what `writeHead` was given. Who was given another prototype
+  // on the way has not told us what was set.
+  else if (
+    (state === OTHERS && this.setHeader === setHeader) ||
+    (state !== OURS && !fields.areAmong(headers))
+  )
     node._storeHeader.call(this, firstLine + fields.textFor(this), headers);
   else storeEach(this, firstLine, headers);
 }

@@ -1,8 +1,9 @@
 import * as fc from 'fast-check';
-import { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { SAY_QUOTA, type SaysQuota } from '../../src/core/answer-quota.js';
+import { requestIdOf } from '../../src/http/request-id.js';
 import { StandingFields } from '../../src/http/standing-fields.js';
 
 const FIELDS: readonly (readonly [string, string])[] = [
@@ -21,10 +22,29 @@ function bearing(): ServerResponse {
   return response;
 }
 
+const server = createServer();
+fields.makeAnswersOf(server);
+const symbol = Object.getOwnPropertySymbols(server).find(
+  ({ description }) => description === 'ServerResponse',
+);
+const Made = (server as unknown as Record<symbol, unknown>)[symbol ?? Symbol()] as typeof ServerResponse;
+
+/** As a server makes it that was told to. */
+const made = (): ServerResponse => new Made(new IncomingMessage(new Socket()));
+
+/** One that is given another prototype on its way, as by an application of Express inside of another one. */
+function changing(): ServerResponse {
+  const response = made();
+  response.setHeader('Server-Timing', 'a');
+  Object.setPrototypeOf(response, ServerResponse.prototype);
+  response.removeHeader('Server-Timing');
+  return response;
+}
+
 /** The same as everybody else would set them. */
-function setOneByOne(): ServerResponse {
+function setOneByOne(id = ID): ServerResponse {
   const response = answer();
-  for (const [name, value] of [...FIELDS, ['X-Request-Id', ID] as const]) response.setHeader(name, value);
+  for (const [name, value] of [...FIELDS, ['X-Request-Id', id] as const]) response.setHeader(name, value);
   return response;
 }
 
@@ -123,10 +143,14 @@ const head: fc.Arbitrary<Step> = fc.oneof(
 );
 
 describe('header fields that every answer bears', () => {
-  test('whoever sets one of them, takes it away or asks for it meets what setHeader would have left there', () => {
+  test.each([
+    ['that was given them', bearing],
+    ['that was made with them', made],
+  ])('whoever sets or asks for one of an answer %s meets what setHeader would have left', (_of, make) => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 8 }), head, (steps, writeHead) => {
-        const [ours, theirs] = [bearing(), setOneByOne()];
+        const ours = make();
+        const theirs = setOneByOne(String(ours.getHeader('X-Request-Id')));
         // Where one is refused, a filter answers with what is left; where a head is refused, with a head of its own.
         for (const each of [...steps, writeHead]) {
           const [found, expected] = [outcomeOf(each, ours), outcomeOf(each, theirs)];
@@ -146,6 +170,39 @@ describe('header fields that every answer bears', () => {
       }),
       { numRuns: 3_000 },
     );
+  });
+
+  test('V3.4.1 stay on an answer that is given another prototype, once each, and what is set then counts', () => {
+    const own = ['Cache-Control', 'cache-control', 'X-Other'];
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.constantFrom(...own), fc.constantFrom('a', 'b'))), (steps) => {
+        const ours = changing();
+        const theirs = setOneByOne(requestIdOf(ours.req));
+        for (const response of [ours, theirs]) {
+          for (const [of, to] of steps) response.setHeader(of, to);
+          response.writeHead(200);
+        }
+        expect(written(ours)).toEqual(written(theirs));
+      }),
+    );
+  });
+
+  test('a server that makes other answers puts them on each', async () => {
+    class Theirs extends ServerResponse {}
+    const other = createServer({ ServerResponse: Theirs }, (_request, response) => {
+      expect(response).toBeInstanceOf(Theirs);
+      response.end();
+    });
+    fields.makeAnswersOf(other);
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    try {
+      const { port } = other.address() as { port: number };
+      const { headers } = await fetch(`http://127.0.0.1:${port}/`);
+      expect(headers.get('x-frame-options')).toBe('DENY');
+      expect(headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+    } finally {
+      other.close();
+    }
   });
 
   test('V3.4.1 are written once each, with the id of this request and no other', () => {
@@ -213,6 +270,7 @@ describe('header fields that every answer bears', () => {
 
   test('this Node.js writes answers as it is known to, so that they are written as one text', () => {
     expect(StandingFields.areOn(bearing())).toBe(true);
+    expect(StandingFields.areOn(made())).toBe(true);
   });
 
   test('a field that is set by somebody else as a pair of writeHead is theirs alone', () => {
