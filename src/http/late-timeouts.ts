@@ -5,6 +5,7 @@ import type { Server, Socket } from 'node:net';
 const LOOK_EVERY_MS = 500;
 /** Looks that a time-out lasts at least: what is shorter, Node.js is told at once, or it would be much too late. */
 const LEAST_LOOKS = 3;
+
 /**
  * Gives a connection the timer of its time-out when it stands still, and not with each request. Node.js sets two of them for
  * each request of a connection that is kept alive, and sets them back with each read and write, which takes the better part
