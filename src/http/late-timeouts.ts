@@ -28,9 +28,11 @@ export function armTimeoutsLate(server: Server, lookEveryMs = LOOK_EVERY_MS): vo
   const watched = new Set<LateTimeout>();
   let timer: NodeJS.Timeout | undefined;
   const look = (): void => {
-    // Who takes a connection over may take its listeners away.
-    for (const each of watched) if (each.isOver) watched.delete(each);
-    for (const each of watched) each.look();
+    for (const each of watched) {
+      // Who takes a connection over may take its listeners away.
+      if (each.isOver) watched.delete(each);
+      else each.look();
+    }
     if (watched.size > 0) return;
     clearInterval(timer);
     timer = undefined;
@@ -72,8 +74,6 @@ class LateTimeout {
   #milliseconds = 0;
   /** Whether Node.js has a timer, and is to be told when there should be none. */
   #isArmed = false;
-  /** Set anew since the last look: it counts from then. */
-  #isNew = false;
   #bytes = 0;
 
   constructor(socket: Socket, canWait: (milliseconds: number) => boolean) {
@@ -95,8 +95,7 @@ class LateTimeout {
     if (this.#milliseconds === 0 || this.#isArmed) return;
     const bytes = this.#socket.bytesRead + this.#socket.bytesWritten;
     // What waits to be sent is counted as written already: more and more of it would look as if something moved.
-    const stands = !this.#isNew && (bytes === this.#bytes || this.#socket.writableLength > 0);
-    this.#isNew = false;
+    const stands = bytes === this.#bytes || this.#socket.writableLength > 0;
     this.#bytes = bytes;
     if (!stands) return;
     this.#isArmed = true;
@@ -113,7 +112,6 @@ class LateTimeout {
     }
     if (this.#isArmed) this.#setTimer(0);
     this.#isArmed = false;
-    this.#isNew = true;
     this.#milliseconds = milliseconds;
     this.#socket.timeout = milliseconds;
   }

@@ -240,6 +240,21 @@ describe('time-outs of connections', () => {
     expect(seen.slice(2)).toEqual([LONG_MS, 'ERR_OUT_OF_RANGE', true, 'both']);
   });
 
+  test('none is none, also for a connection that stood still and has its timer', async () => {
+    const { port } = await serve(
+      ({ socket }, response) => {
+        response.write('begun');
+        setTimeout(() => socket.setTimeout(0), LONG_MS - LOOK_MS);
+      },
+      { timeout: LONG_MS },
+    );
+    const socket = await openRaw(port);
+    socket.write(GET);
+    await answered(socket);
+    await wait(3 * LONG_MS);
+    expect(socket.destroyed).toBe(false);
+  });
+
   test('are those of Node.js where nobody sets one', async () => {
     const { port, sockets } = await serve((_request, response) => response.end('ok'), {
       keepAliveTimeout: 0,
@@ -292,15 +307,21 @@ describe('time-outs of connections', () => {
   });
 
   test('nothing is looked at when there is no connection, whoever took its listeners away', async () => {
-    const cleared = vi.spyOn(globalThis, 'clearInterval');
+    const [begun, cleared] = [vi.spyOn(globalThis, 'setInterval'), vi.spyOn(globalThis, 'clearInterval')];
     const { port, sockets } = await serve((_request, response) => response.end('ok'));
     const socket = await openRaw(port);
     await vi.waitUntil(() => sockets.length === 1, { interval: 1 });
     sockets[0]?.removeAllListeners().on('error', () => undefined);
     sockets[0]?.destroy();
     socket.destroy();
-    await vi.waitUntil(() => cleared.mock.calls.length > 0, { timeout: PATIENCE_MS, interval: 10 });
-    cleared.mockRestore();
+    const looks = begun.mock.results[begun.mock.calls.findIndex(([, every]) => every === LOOK_MS)]
+      ?.value as unknown;
+    expect(looks).toBeDefined();
+    await vi.waitUntil(() => cleared.mock.calls.some(([timer]) => timer === looks), {
+      timeout: PATIENCE_MS,
+      interval: 10,
+    });
+    vi.restoreAllMocks();
     const again = await openRaw(port);
     again.write(GET);
     await answered(again);
